@@ -1,0 +1,39 @@
+"""Names of the features that flow between stages, and the geometry of a clip.
+
+The raw `tf.train.Example` (contract: `schema/schema.pbtxt`) holds the features below; Transform
+turns them into the `*_xf` features that the network sees.
+"""
+
+CLIP_ID = "clip_id"  # bytes, e.g. v_Archery_g09_c03
+GROUP = "group"  # bytes, the source video, e.g. Archery_g09
+CLASS_NAME = "class_name"  # bytes, e.g. Archery
+FRAMES = "frames"  # bytes [T], JPEG, RGB, square
+NUM_FRAMES = "num_frames"  # int64, frames that decode in the whole clip
+WIDTH = "width"  # int64, pixels of the clip's own frames
+HEIGHT = "height"  # int64, pixels of the clip's own frames
+FPS = "fps"  # float, frames a second
+DURATION_SEC = "duration_sec"  # float, seconds
+BRIGHTNESS = "brightness"  # float in [0, 1], mean of the stored frames
+MOTION = "motion"  # float in [0, 1], mean absolute difference of consecutive stored frames
+
+#: What StatisticsGen watches: everything but the pixels.
+WATCHED = (
+    CLIP_ID,
+    GROUP,
+    CLASS_NAME,
+    NUM_FRAMES,
+    WIDTH,
+    HEIGHT,
+    FPS,
+    DURATION_SEC,
+    BRIGHTNESS,
+    MOTION,
+)
+
+#: Splits, in the order in which they are shown.
+SPLITS = ("train", "eval", "test")
+
+
+def transformed_name(key: str) -> str:
+    """Returns the name of the feature that Transform makes out of `key`."""
+    return f"{key}_xf"
