@@ -16,6 +16,10 @@ DURATION_SEC = "duration_sec"  # float, seconds
 BRIGHTNESS = "brightness"  # float in [0, 1], mean of the stored frames
 MOTION = "motion"  # float in [0, 1], mean absolute difference of consecutive stored frames
 
+# What Transform makes of them.
+FRAMES_XF = "frames_xf"  # float32 [t, h, w, c] in [0, 1]
+LABEL_XF = "label_xf"  # int64, index into the class vocabulary, -1 for an unknown class
+
 #: What StatisticsGen watches: everything but the pixels.
 WATCHED = (
     CLIP_ID,
@@ -32,8 +36,3 @@ WATCHED = (
 
 #: Splits, in the order in which they are shown.
 SPLITS = ("train", "eval", "test")
-
-
-def transformed_name(key: str) -> str:
-    """Returns the name of the feature that Transform makes out of `key`."""
-    return f"{key}_xf"

@@ -1,0 +1,1 @@
+"""CuratedSchema: the repository's schema as an artifact."""

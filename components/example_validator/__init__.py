@@ -1,0 +1,1 @@
+"""ExampleValidator: data that break the schema stop the run."""

@@ -1,0 +1,1 @@
+"""Transform: JPEG frames and class names to what the network sees."""

@@ -1,0 +1,122 @@
+"""What a person sees of a run: stages with state and time, bars with counts, a summary.
+
+On a terminal the board is live; elsewhere it is plain lines. Everything else that Python or the
+libraries below it print goes to a log file, also what C++ writes to the file descriptors.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import rich.console
+import rich.progress
+import rich.table
+
+from components import progress
+
+_MARKS = {"done": "[green]✓[/]", "cached": "[cyan]=[/]", "failed": "[red]✗[/]"}
+
+
+@contextlib.contextmanager
+def quiet(log_file: Path) -> Iterator[TextIO]:
+    """Sends stdout, stderr and logging to `log_file`; yields the real stdout."""
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with open(log_file, "ab") as sink:
+        os.dup2(sink.fileno(), 1)
+        os.dup2(sink.fileno(), 2)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+        force=True,
+    )
+    try:
+        with open(saved[0], "w", closefd=False, encoding="utf-8") as terminal:
+            yield terminal
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for target, descriptor in enumerate(saved, start=1):
+            os.dup2(descriptor, target)
+            os.close(descriptor)
+
+
+class Board(logging.Handler):
+    """Shows stages and the progress that they report."""
+
+    def __init__(self, console: rich.console.Console):
+        """Takes the console to draw on."""
+        super().__init__()
+        self._console = console
+        self._stage = ""
+        self._task: rich.progress.TaskID | None = None
+        self._last_share = 0.0
+        self._bars = rich.progress.Progress(
+            rich.progress.TextColumn("  {task.description:<20}"),
+            rich.progress.BarColumn(bar_width=30),
+            rich.progress.TextColumn("{task.fields[count]}"),
+            rich.progress.TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+
+    def __enter__(self) -> "Board":
+        """Starts to show."""
+        progress.logger.addHandler(self)
+        if self._console.is_terminal:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        """Ends it."""
+        self._bars.stop()
+        progress.logger.removeHandler(self)
+
+    def stage_started(self, stage: str) -> None:
+        """Shows `stage` as running."""
+        self._stage, self._last_share = stage, 0.0
+        if self._console.is_terminal:
+            self._task = self._bars.add_task(stage, total=None, count="")
+
+    def stage_finished(self, stage: str, state: str, seconds: float) -> None:
+        """Shows how `stage` ended."""
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+        self._console.print(f"{_MARKS[state]} {stage:<20} {state:<7} {seconds:7.1f} s")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Shows progress."""
+        shown = getattr(record, "progress", None)
+        if shown is None:
+            return
+        if self._task is not None:
+            self._bars.update(
+                self._task, completed=shown.done, total=shown.total, count=record.getMessage()
+            )
+        elif shown.done == shown.total or shown.done / shown.total >= self._last_share + 0.1:
+            self._last_share = shown.done / shown.total
+            self._console.print(f"  {self._stage:<20} {record.getMessage()}")
+
+
+def make_console(stream: TextIO) -> rich.console.Console:
+    """Returns a console on `stream`; lines are not wrapped where it is no terminal."""
+    return rich.console.Console(
+        file=stream, highlight=False, soft_wrap=not stream.isatty(), emoji=False
+    )
+
+
+def print_summary(console: rich.console.Console, rows: list[tuple[str, str]]) -> None:
+    """Prints names and what they are, aligned."""
+    table = rich.table.Table.grid(padding=(0, 2))
+    for name, value in rows:
+        table.add_row(f"[bold]{name}[/]", value)
+    console.print()
+    console.print(table)

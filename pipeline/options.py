@@ -1,0 +1,81 @@
+"""Command-line options out of `PipelineConfig`'s fields."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from pipeline.config import PipelineConfig
+
+
+class OptionParser(argparse.ArgumentParser):
+    """Says what is wrong in one line and exits with 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints `message` and exits."""
+        print(f"{self.prog}: error: {message}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def make_parser(description: str) -> OptionParser:
+    """Returns a parser that has one option for each field of `PipelineConfig`."""
+    parser = OptionParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for field in dataclasses.fields(PipelineConfig):
+        knob = field.metadata
+        parser.add_argument(
+            _option(field.name),
+            dest=field.name,
+            type=_named(knob["parse"]),
+            action="append" if knob["repeatable"] else "store",
+            default=argparse.SUPPRESS,
+            metavar="|".join(knob["choices"]) or knob["metavar"],
+            help=knob["help"] + _default_note(field),
+        )
+    # Repeatable options are named in the singular: --beam-arg, twice.
+    return parser
+
+
+def parse_config(parser: OptionParser, argv: list[str] | None, **defaults: Any) -> PipelineConfig:
+    """Reads `argv`; exits with 2 and one line where it is not valid.
+
+    Args:
+      parser: of `make_parser`.
+      argv: the arguments; None for the process's own.
+      **defaults: stand in for options that are not given, before the fields' own defaults.
+    """
+    given = vars(parser.parse_args(argv))
+    settings = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in (defaults | given).items()
+    }
+    try:
+        return PipelineConfig(**settings)
+    except ValueError as error:
+        name, _, message = str(error).partition(": ")
+        parser.error(f"{_option(name)}: {message}")
+
+
+def _option(name: str) -> str:
+    singular = name.removesuffix("s") if name == "beam_args" else name
+    return "--" + singular.replace("_", "-")
+
+
+def _named(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Lets argparse name what it expected: `invalid number value: 'x'`."""
+
+    def read(text: str) -> Any:
+        return parse(text)
+
+    read.__name__ = {int: "whole number", float: "number"}.get(parse, parse.__name__)
+    return read
+
+
+def _default_note(field: dataclasses.Field) -> str:
+    if field.default in ("", ()):
+        return ""
+    default = field.default
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+    return f" (default: {shown})"

@@ -1,0 +1,192 @@
+"""The whole DAG on one page: wiring only."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import tensorflow_data_validation as tfdv
+from tfx.components import Evaluator, StatisticsGen, Trainer, Transform
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.orchestration import metadata, pipeline
+from tfx.proto import trainer_pb2, transform_pb2
+
+from components import features
+from components.bulk_inferrer.component import BulkInferrer
+from components.champion.component import Champion
+from components.clip_example_gen.component import ClipExampleGen
+from components.curated_schema.component import CuratedSchema
+from components.example_validator.component import ExampleValidator
+from components.pusher.component import Pusher
+from components.retrieval_evaluator.component import RetrievalEvaluator
+from pipeline import evaluation
+from pipeline.config import PipelineConfig, code_version
+
+_SCHEMA_FILE = Path(__file__).resolve().parent.parent / "schema" / "schema.pbtxt"
+
+#: Nodes that act on the world: every run runs them, while the others may come from the cache.
+UNCACHED_NODES = frozenset({"Pusher"})
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFacts:
+    """What a run knows of the world before it starts.
+
+    Attributes:
+      data_version: the source's fingerprint.
+      live_version: the published version's name, "" before the first.
+      run_fingerprint: digest of all that decides what this run publishes.
+    """
+
+    data_version: str
+    live_version: str
+    run_fingerprint: str
+
+
+def create_pipeline(
+    config: PipelineConfig,
+    facts: RunFacts,
+    *,
+    name: str,
+    root: str,
+    metadata_path: str | None = None,
+    beam_args: tuple[str, ...] = (),
+) -> pipeline.Pipeline:
+    """Wires the components.
+
+    Args:
+      config: the run's settings.
+      facts: what the run starts from.
+      name: of the pipeline.
+      root: folder or URI below which artifacts are written.
+      metadata_path: SQLite database of ML Metadata; None where the platform has its own.
+      beam_args: options for every Beam stage.
+    """
+    data = _data_nodes(config, facts)
+    example_gen, *_, transform = data
+    examples = example_gen.outputs["examples"]
+    trainer = _trainer(config, examples, transform.outputs["transform_graph"])
+    model = trainer.outputs["model"]
+    gates = _gate_nodes(config, facts, examples, model)
+    publishing = _publishing_nodes(config, facts, examples, model, gates)
+    return pipeline.Pipeline(
+        pipeline_name=name,
+        pipeline_root=root,
+        components=[*data, trainer, *gates, *publishing],
+        enable_cache=True,
+        metadata_connection_config=(
+            metadata.sqlite_metadata_connection_config(metadata_path) if metadata_path else None
+        ),
+        beam_pipeline_args=list(beam_args),
+    )
+
+
+def _data_nodes(config: PipelineConfig, facts: RunFacts) -> list[BaseNode]:
+    """Clips become Examples, which are measured, validated, and given a transform graph."""
+    example_gen = ClipExampleGen(
+        source=config.source,
+        classes=config.classes,
+        clips_per_class=config.clips_per_class,
+        split=config.split,
+        num_frames=config.num_frames,
+        frame_step=config.frame_step,
+        image_size=config.image_size,
+        seed=config.seed,
+        data_version=facts.data_version,
+        code_version=code_version("components/clip_example_gen", "components/features.py"),
+    )
+    examples = example_gen.outputs["examples"]
+    curated_schema = CuratedSchema(text=_SCHEMA_FILE.read_text())
+    schema = curated_schema.outputs["schema"]
+    statistics_gen = StatisticsGen(
+        examples=examples,
+        stats_options=tfdv.StatsOptions(feature_allowlist=list(features.WATCHED)),
+    )
+    example_validator = ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema
+    )
+    transform = Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"]),
+        materialize=False,
+        disable_statistics=True,
+        custom_config={
+            "num_frames": config.num_frames,
+            "image_size": config.image_size,
+            "code_version": code_version("components/transform"),
+        },
+    )
+    transform.add_upstream_node(example_validator)
+    return [example_gen, curated_schema, statistics_gen, example_validator, transform]
+
+
+def _trainer(config: PipelineConfig, examples, transform_graph) -> Trainer:
+    return Trainer(
+        examples=examples,
+        transform_graph=transform_graph,
+        run_fn="components.trainer.train.run_fn",
+        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+        custom_config={
+            "num_frames": config.num_frames,
+            "image_size": config.image_size,
+            "epochs": config.epochs,
+            "batch_size": config.batch_size,
+            "learning_rate": config.learning_rate,
+            "seed": config.seed,
+            "code_version": code_version("components/trainer"),
+        },
+    )
+
+
+def _gate_nodes(config: PipelineConfig, facts: RunFacts, examples, model) -> list[BaseNode]:
+    """The candidate is measured by class and by retrieval, beside the champion."""
+    champion = Champion(push_dir=config.push_dir, live_version=facts.live_version)
+    evaluator = Evaluator(
+        examples=examples,
+        model=model,
+        example_splits=["test"],
+        eval_config=evaluation.make_eval_config(config.min_accuracy),
+    )
+    retrieval_evaluator = RetrievalEvaluator(
+        examples=examples,
+        model=model,
+        champion=champion.outputs["champion"],
+        min_recall=config.min_recall,
+        max_recall_drop=config.max_recall_drop,
+        code_version=code_version("components/retrieval_evaluator", "components/embedder.py"),
+    )
+    return [champion, evaluator, retrieval_evaluator]
+
+
+def _publishing_nodes(
+    config: PipelineConfig, facts: RunFacts, examples, model, gates: list[BaseNode]
+) -> list[BaseNode]:
+    """A blessed model embeds every clip, and all that is published."""
+    _, evaluator, retrieval_evaluator = gates
+    blessings = {
+        "model_blessing": evaluator.outputs["blessing"],
+        "retrieval_blessing": retrieval_evaluator.outputs["blessing"],
+    }
+    bulk_inferrer = BulkInferrer(
+        examples=examples,
+        model=model,
+        k=config.k,
+        code_version=code_version("components/bulk_inferrer", "components/embedder.py"),
+        **blessings,
+    )
+    pusher = Pusher(
+        push_dir=config.push_dir,
+        settings=json.dumps(config.result_settings()),
+        data_version=facts.data_version,
+        run_fingerprint=facts.run_fingerprint,
+        examples=examples,
+        model=model,
+        embeddings=bulk_inferrer.outputs["embeddings"],
+        neighbors=bulk_inferrer.outputs["neighbors"],
+        model_evaluation=evaluator.outputs["evaluation"],
+        retrieval_evaluation=retrieval_evaluator.outputs["evaluation"],
+        **blessings,
+    )
+    return [bulk_inferrer, pusher]

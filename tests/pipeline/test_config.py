@@ -1,0 +1,62 @@
+"""PipelineConfig: bounds, defaults, fingerprints."""
+
+import pytest
+
+from pipeline import config
+from pipeline.config import PipelineConfig
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"k": 0}, r"k: expected 1 to 1000; got 0"),
+        ({"image_size": 10}, r"image_size: expected 32 to 512; got 10"),
+        ({"num_frames": 1}, r"num_frames: expected 2 to 64; got 1"),
+        ({"min_recall": 1.5}, r"min_recall: expected 0 to 1; got 1.5"),
+        ({"split": "random"}, r"split: expected one of ucf101-1, .*group-hash; got 'random'"),
+        ({"classes": 1}, r"classes: expected 2 or more, or names; got 1"),
+        ({"classes": ("Diving",)}, r"classes: expected 2 or more different names"),
+        ({"clips_per_class": (30, 10)}, r"clips_per_class: expected three numbers"),
+        ({"clips_per_class": (30, 0, 10)}, r"clips_per_class: expected three numbers"),
+    ],
+)
+def test_out_of_bounds(settings, message):
+    """A value out of bounds is refused by name, with the bounds and the value."""
+    with pytest.raises(ValueError, match=message):
+        PipelineConfig(**settings)
+
+
+def test_push_dir_follows_output_dir():
+    """Versions are published below the output folder unless another place is named."""
+    assert PipelineConfig(output_dir="here").push_dir == "here/published"
+    assert PipelineConfig(output_dir="here", push_dir="there").push_dir == "there"
+
+
+def test_fingerprint_sees_what_shapes_the_result():
+    """Settings, data and code change the fingerprint; places and Beam's options do not."""
+    base = PipelineConfig(source="clips.zip")
+    same = PipelineConfig(source="clips.zip", output_dir="elsewhere", beam_args=("--x=1",))
+    assert same.fingerprint("data", "code") == base.fingerprint("data", "code")
+    others = {
+        PipelineConfig(source="clips.zip", k=9).fingerprint("data", "code"),
+        base.fingerprint("other data", "code"),
+        base.fingerprint("data", "other code"),
+        base.fingerprint("data", "code"),
+    }
+    assert len(others) == 4
+
+
+def test_code_version_reads_the_sources():
+    """Different packages have different digests, and one package always the same."""
+    trainer = config.code_version("components/trainer")
+    assert trainer == config.code_version("components/trainer")
+    assert trainer != config.code_version("components/transform")
+    assert trainer != config.code_version("components/trainer", "components/features.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("10", 10), ("-3", -3), ("Diving, Archery", ("Diving", "Archery"))]
+)
+def test_parse_classes(text, expected):
+    """A number counts classes; anything else names them."""
+    assert config.parse_classes(text) == expected
