@@ -15,6 +15,7 @@ from typing import TextIO
 import rich.console
 import rich.progress
 import rich.table
+import rich.text
 
 from components import progress
 
@@ -57,11 +58,12 @@ class Board(logging.Handler):
         self._console = console
         self._stage = ""
         self._task: rich.progress.TaskID | None = None
+        self._message = ""
         self._last_share = 0.0
         self._bars = rich.progress.Progress(
             rich.progress.TextColumn("  {task.description:<20}"),
             rich.progress.BarColumn(bar_width=30),
-            rich.progress.TextColumn("{task.fields[count]}"),
+            rich.progress.TextColumn("{task.fields[count]}", markup=False),
             rich.progress.TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -69,6 +71,7 @@ class Board(logging.Handler):
 
     def __enter__(self) -> "Board":
         """Starts to show."""
+        progress.logger.setLevel(logging.INFO)
         progress.logger.addHandler(self)
         if self._console.is_terminal:
             self._bars.start()
@@ -76,12 +79,13 @@ class Board(logging.Handler):
 
     def __exit__(self, *unused: object) -> None:
         """Ends it."""
-        self._bars.stop()
+        if self._console.is_terminal:
+            self._bars.stop()
         progress.logger.removeHandler(self)
 
     def stage_started(self, stage: str) -> None:
         """Shows `stage` as running."""
-        self._stage, self._last_share = stage, 0.0
+        self._stage, self._message, self._last_share = stage, "", 0.0
         if self._console.is_terminal:
             self._task = self._bars.add_task(stage, total=None, count="")
 
@@ -90,20 +94,22 @@ class Board(logging.Handler):
         if self._task is not None:
             self._bars.remove_task(self._task)
             self._task = None
-        self._console.print(f"{_MARKS[state]} {stage:<20} {state:<7} {seconds:7.1f} s")
+        line = f"{_MARKS[state]} {stage:<20} {state:<7} {seconds:7.1f} s  {self._message}"
+        self._console.print(line.rstrip())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Shows progress."""
         shown = getattr(record, "progress", None)
         if shown is None:
             return
+        self._message = record.getMessage()
         if self._task is not None:
             self._bars.update(
-                self._task, completed=shown.done, total=shown.total, count=record.getMessage()
+                self._task, completed=shown.done, total=shown.total, count=self._message
             )
         elif shown.done == shown.total or shown.done / shown.total >= self._last_share + 0.1:
             self._last_share = shown.done / shown.total
-            self._console.print(f"  {self._stage:<20} {record.getMessage()}")
+            self._console.print(f"  {self._stage:<20} {self._message}", markup=False)
 
 
 def make_console(stream: TextIO) -> rich.console.Console:
@@ -117,6 +123,6 @@ def print_summary(console: rich.console.Console, rows: list[tuple[str, str]]) ->
     """Prints names and what they are, aligned."""
     table = rich.table.Table.grid(padding=(0, 2))
     for name, value in rows:
-        table.add_row(f"[bold]{name}[/]", value)
+        table.add_row(rich.text.Text(name, "bold"), rich.text.Text(value))
     console.print()
     console.print(table)

@@ -1,0 +1,76 @@
+"""What a person sees, and what goes to the log."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import rich.console
+
+from components import progress
+from pipeline import console
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+NOISY = """
+import logging, os, sys
+from pathlib import Path
+from pipeline import console
+with console.quiet(Path(sys.argv[1])) as terminal:
+    print("python noise")
+    print("error noise", file=sys.stderr)
+    os.write(1, b"C noise\\n")
+    logging.getLogger("anyone").info("logged noise")
+    print("shown", file=terminal)
+print("after")
+print("error after", file=sys.stderr)
+"""
+
+
+def test_quiet_leaves_only_what_is_meant_for_a_person(tmp_path):
+    """Python's, logging's and C's output goes to the log; the terminal gets its own, in order."""
+    log = tmp_path / "logs" / "run.log"
+    done = subprocess.run(
+        [sys.executable, "-c", NOISY, str(log)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout == "shown\nafter\n"
+    assert done.stderr == "error after\n"
+    logged = log.read_text()
+    for noise in ("python noise", "error noise", "C noise", "INFO anyone: logged noise"):
+        assert noise in logged
+
+
+def run_stage(board):
+    with board:
+        board.stage_started("Trainer")
+        for epoch in range(101):
+            progress.report("epochs", epoch, 100, loss=1 / (1 + epoch))
+        board.stage_finished("Trainer", "done", 12.34)
+
+
+def test_plain_lines_without_a_terminal():
+    """Without a terminal there are a few plain lines, the last count among them."""
+    stream = io.StringIO()
+    run_stage(console.Board(console.make_console(stream)))
+    lines = stream.getvalue().splitlines()
+    assert 5 <= len(lines) <= 15
+    assert "epochs 100/100, loss 0.010" in lines[-2]
+    assert lines[-1].split() == "✓ Trainer done 12.3 s epochs 100/100, loss 0.010".split()
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_live_bars_on_a_terminal():
+    """On a terminal the bar is drawn while the stage runs, and its result stays."""
+    stream = io.StringIO()
+    run_stage(console.Board(rich.console.Console(file=stream, force_terminal=True, width=100)))
+    shown = stream.getvalue()
+    assert "\x1b" in shown
+    assert "epochs 100/100" in shown
+    assert "✓" in shown and "12.3 s" in shown
+
+
+def test_names_are_shown_as_they_are():
+    """Square brackets in a name are no markup."""
+    stream = io.StringIO()
+    console.print_summary(console.make_console(stream), [("published", "in /data/[bold]x")])
+    assert "/data/[bold]x" in stream.getvalue()
