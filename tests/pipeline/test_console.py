@@ -62,7 +62,8 @@ def test_plain_lines_without_a_terminal():
 def test_live_bars_on_a_terminal():
     """On a terminal the bar is drawn while the stage runs, and its result stays."""
     stream = io.StringIO()
-    run_stage(console.Board(rich.console.Console(file=stream, force_terminal=True, width=100)))
+    terminal = rich.console.Console(file=stream, force_terminal=True, width=100, highlight=False)
+    run_stage(console.Board(terminal))
     shown = stream.getvalue()
     assert "\x1b" in shown
     assert "epochs 100/100" in shown
