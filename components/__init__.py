@@ -9,7 +9,7 @@ _ARTIFACTS = ("Embeddings", "NeighborTable", "PublishedVersion")
 __all__ = list(_ARTIFACTS)
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> type:
     if name in _ARTIFACTS:
         from components import artifacts
 

@@ -5,6 +5,8 @@ A stage knows nothing of terminals. `report` logs a plain line; the record also 
 """
 
 import logging
+import threading
+from collections import Counter
 from typing import NamedTuple
 
 logger = logging.getLogger("clip_recommender.progress")
@@ -37,3 +39,30 @@ def report(task: str, done: int, total: int, **metrics: float) -> None:
         figures,
         extra={"progress": Progress(task, done, total, metrics)},
     )
+
+
+class RunCounts:
+    """How much of each run's work is done in this process, over all the threads of its workers.
+
+    For Beam's DoFns: they reach the module's one instance, `counts`, wherever they run.
+    """
+
+    def __init__(self) -> None:
+        """Starts with no run."""
+        self._lock = threading.Lock()
+        self._done: Counter[str] = Counter()
+
+    def add(self, run: str, task: str, done: int, total: int) -> None:
+        """Counts `done` more of `run` and reports."""
+        with self._lock:  # the report too: counts are to be seen in their order
+            self._done[run] += done
+            # A retried bundle counts its work again.
+            report(task, min(self._done[run], total), total)
+
+    def forget(self, run: str) -> None:
+        """Ends `run`."""
+        with self._lock:
+            del self._done[run]
+
+
+counts = RunCounts()
