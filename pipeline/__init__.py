@@ -1,0 +1,1 @@
+"""The DAG, its settings, and running it."""

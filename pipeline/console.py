@@ -8,10 +8,11 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
+import rich.box
 import rich.console
 import rich.progress
 import rich.table
@@ -121,8 +122,18 @@ def make_console(stream: TextIO) -> rich.console.Console:
 
 def print_summary(console: rich.console.Console, rows: list[tuple[str, str]]) -> None:
     """Prints names and what they are, aligned."""
-    table = rich.table.Table.grid(padding=(0, 2))
-    for name, value in rows:
-        table.add_row(rich.text.Text(name, "bold"), rich.text.Text(value))
+    width = max(len(name) for name, _ in rows)
     console.print()
+    for name, value in rows:
+        line = rich.text.Text.assemble((f"{name:<{width}}", "bold"), "  ", value)
+        console.print(line, soft_wrap=True)
+
+
+def print_table(
+    console: rich.console.Console, header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Prints rows under a header."""
+    table = rich.table.Table(*header, box=rich.box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*map(rich.text.Text, row))
     console.print(table)

@@ -10,8 +10,8 @@ from typing import Protocol
 from tfx import types
 from tfx.orchestration import metadata
 from tfx.orchestration.local import local_dag_runner, runner_utils
-from tfx.orchestration.portable import data_types, launcher, runtime_parameter_utils
 from tfx.orchestration.pipeline import Pipeline
+from tfx.orchestration.portable import data_types, launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 

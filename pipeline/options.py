@@ -34,7 +34,6 @@ def make_parser(description: str) -> OptionParser:
             metavar="|".join(knob["choices"]) or knob["metavar"],
             help=knob["help"] + _default_note(field),
         )
-    # Repeatable options are named in the singular: --beam-arg, twice.
     return parser
 
 
@@ -47,7 +46,7 @@ def parse_config(parser: OptionParser, argv: list[str] | None, **defaults: Any) 
       **defaults: stand in for options that are not given, before the fields' own defaults.
     """
     given = vars(parser.parse_args(argv))
-    settings = {
+    settings: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in (defaults | given).items()
     }
@@ -59,6 +58,7 @@ def parse_config(parser: OptionParser, argv: list[str] | None, **defaults: Any) 
 
 
 def _option(name: str) -> str:
+    # What is repeated is named in the singular: --beam-arg, twice.
     singular = name.removesuffix("s") if name == "beam_args" else name
     return "--" + singular.replace("_", "-")
 
@@ -69,7 +69,8 @@ def _named(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         return parse(text)
 
-    read.__name__ = {int: "whole number", float: "number"}.get(parse, parse.__name__)
+    names: dict[Any, str] = {int: "whole number", float: "number"}
+    read.__name__ = names.get(parse, parse.__name__)
     return read
 
 

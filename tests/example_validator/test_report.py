@@ -42,7 +42,7 @@ def test_sound_data_have_no_anomaly():
 @pytest.mark.parametrize(
     ("feature", "values"),
     [
-        ("fps", np.zeros(8)),
+        ("fps", np.full(8, -1.0)),
         ("duration_sec", np.full(8, -1.0)),
         ("brightness", np.full(8, 1.5)),
         ("num_frames", np.zeros(8, np.int64)),

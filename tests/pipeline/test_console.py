@@ -55,7 +55,7 @@ def test_plain_lines_without_a_terminal():
     lines = stream.getvalue().splitlines()
     assert 5 <= len(lines) <= 15
     assert "epochs 100/100, loss 0.010" in lines[-2]
-    assert lines[-1].split() == "✓ Trainer done 12.3 s epochs 100/100, loss 0.010".split()
+    assert " ".join(lines[-1].split()) == "✓ Trainer done 12.3 s epochs 100/100, loss 0.010"
     assert "\x1b" not in stream.getvalue()
 
 

@@ -1,0 +1,1 @@
+"""BulkInferrer: every clip's embedding and nearest neighbors."""

@@ -1,0 +1,1 @@
+"""Champion: the published model as an input of this run."""

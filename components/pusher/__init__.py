@@ -1,0 +1,1 @@
+"""Pusher: publishes model, embeddings and neighbor table as one version."""

@@ -1,0 +1,1 @@
+"""RetrievalEvaluator: does the embedding find clips of the same class in other videos?"""
