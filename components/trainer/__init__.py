@@ -1,0 +1,1 @@
+"""Trainer: the network and its training."""
