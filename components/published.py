@@ -14,6 +14,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,8 @@ CLIPS_FILE = "clips.parquet"
 
 #: The layout that this module reads and writes.
 FORMAT = 1
+
+_VERSION_NAME = re.compile(r"[1-9][0-9]*")
 
 
 class PublishedError(ValueError):
@@ -77,6 +80,19 @@ class Recommendation(NamedTuple):
     score: float
 
 
+class LibraryEmbeddings(NamedTuple):
+    """The clips of a version, sorted by clip id, and their vectors.
+
+    Attributes:
+      clip_ids, class_names: [n].
+      vectors: float32 [n, d], of unit norm.
+    """
+
+    clip_ids: list[str]
+    class_names: list[str]
+    vectors: np.ndarray
+
+
 class Published:
     """One published version; see `open_published`.
 
@@ -114,6 +130,17 @@ class Published:
         table = self._read(CLIPS_FILE, columns=["clip_id", "class_name"])
         return dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
+    def embeddings(self) -> LibraryEmbeddings:
+        """Returns all clips and their vectors."""
+        table = self._read(EMBEDDINGS_FILE, columns=["clip_id", "class_name", "embedding"])
+        table = table.sort_by("clip_id").combine_chunks()
+        flat = table["embedding"].combine_chunks().flatten().to_numpy()
+        return LibraryEmbeddings(
+            table["clip_id"].to_pylist(),
+            table["class_name"].to_pylist(),
+            flat.reshape(table.num_rows, -1),
+        )
+
     def recommend(self, clip_id: str, k: int | None = None) -> list[Recommendation]:
         """Returns the `k` nearest clips of a clip of the library, all that are known if None.
 
@@ -138,15 +165,24 @@ class Published:
         """Returns the `k` clips nearest to a vector, exactly, by cosine; ties by clip id.
 
         Args:
-          vector: float [d], not zero, of the version's own model.
+          vector: float [d], finite and not zero, of the version's own model.
           k: how many, at most.
+
+        Raises:
+          ValueError: the vector has another length than the library's, or no direction.
         """
-        table = self._read(EMBEDDINGS_FILE).sort_by("clip_id").combine_chunks()
-        clip_ids = table["clip_id"].to_pylist()
-        class_names = table["class_name"].to_pylist()
-        flat = table["embedding"].combine_chunks().flatten().to_numpy()
-        unit = np.asarray(vector, np.float64) / np.linalg.norm(vector)
-        scores = flat.reshape(len(clip_ids), -1).astype(np.float64) @ unit
+        clip_ids, class_names, vectors = self.embeddings()
+        if np.shape(vector) != vectors.shape[1:]:
+            raise ValueError(
+                f"vector: expected shape {vectors.shape[1:]}; got {np.shape(vector)}"
+            )
+        norm = np.linalg.norm(vector)
+        if not np.isfinite(norm) or norm == 0:
+            raise ValueError(f"vector: expected finite, not zero; got norm {norm}")
+        unit = np.asarray(vector, np.float64) / norm
+        # einsum adds up every row alike, so that equal vectors tie; a BLAS product does not.
+        exact = np.einsum("nd,d->n", vectors.astype(np.float64), unit)
+        scores = np.clip(exact, -1, 1).astype(np.float32)
         best = np.argsort(-scores, kind="stable")[:k]
         return [
             Recommendation(rank, clip_ids[row], class_names[row], float(scores[row]))
@@ -174,24 +210,29 @@ def current_version(push_dir: str | Path) -> int | None:
     """Returns the live version's number; None where nothing is published.
 
     Raises:
-      PublishedError: CURRENT holds no number.
+      PublishedError: CURRENT cannot be read or holds no number.
     """
     path = Path(push_dir) / CURRENT_FILE
     try:
-        text = path.read_text().strip()
+        text = path.read_text(errors="replace").strip()
     except FileNotFoundError:
         return None
-    if not text.isdigit():
+    except OSError as error:
+        raise PublishedError(f"{path}: cannot be read: {error.strerror}") from error
+    if not _VERSION_NAME.fullmatch(text):
         raise PublishedError(f"{path}: expected a version's number; got {text[:40]!r}")
     return int(text)
 
 
 def list_versions(push_dir: str | Path) -> list[int]:
-    """Returns the numbers of all complete versions, rising."""
+    """Returns the numbers of all complete versions, rising.
+
+    The newest need not be live: its writer may have been killed before it switched CURRENT.
+    """
     return sorted(
         int(path.parent.name)
         for path in Path(push_dir).glob(f"*/{MANIFEST_FILE}")
-        if path.parent.name.isdigit()
+        if _VERSION_NAME.fullmatch(path.parent.name)
     )
 
 
@@ -212,18 +253,36 @@ def open_published(push_dir: str | Path, version: int | None = None) -> Publishe
         raise PublishedError(f"push_dir: expected published versions; none in {push_dir}")
     path = Path(push_dir) / str(version)
     try:
-        facts = json.loads((path / MANIFEST_FILE).read_text())
+        manifest = _read_manifest(path / MANIFEST_FILE)
     except FileNotFoundError as error:
         raise PublishedError(f"push_dir: there is no version {version} in {push_dir}") from error
+    if manifest.version != version:
+        raise PublishedError(
+            f"{path / MANIFEST_FILE}: expected version {version}; got {manifest.version}"
+        )
+    return Published(path, manifest)
+
+
+def _read_manifest(path: Path) -> Manifest:
+    """Reads a manifest; FileNotFoundError where there is none."""
+    try:
+        facts = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise PublishedError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise PublishedError(f"{path / MANIFEST_FILE}: expected JSON: {error}") from error
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        found = facts.get("format") if isinstance(facts, dict) else None
-        raise PublishedError(f"{path / MANIFEST_FILE}: expected format {FORMAT}; got {found}")
+        raise PublishedError(f"{path}: expected JSON: {error}") from error
+    found = facts.get("format") if isinstance(facts, dict) else None
+    if found != FORMAT:
+        raise PublishedError(f"{path}: expected format {FORMAT}; got {found}")
     names = [field.name for field in dataclasses.fields(Manifest)]
     if missing := [name for name in names if name not in facts]:
-        raise PublishedError(f"{path / MANIFEST_FILE}: expected {', '.join(missing)}")
-    return Published(path, Manifest(**{name: facts[name] for name in names}))
+        raise PublishedError(f"{path}: expected {', '.join(missing)}")
+    for name in ("config", "metrics", "files"):
+        if not isinstance(facts[name], dict):
+            raise PublishedError(f"{path}: {name}: expected an object; got {facts[name]!r:.40}")
+    return Manifest(**{name: facts[name] for name in names})
 
 
 def file_facts(path: Path) -> dict[str, Any]:

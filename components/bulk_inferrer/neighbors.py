@@ -11,8 +11,8 @@ import numpy as np
 _NOISE = 1e-5
 #: Candidates beyond k, among which ties at the k-th place are told apart.
 _SPARE = 16
-#: Queries that are scored again at a time, to bound memory.
-_BLOCK = 1024
+#: Numbers that a block of queries may gather to be scored again, to bound memory: 256 MB.
+_BLOCK_SIZE = 1 << 25
 
 
 class Neighbors(NamedTuple):
@@ -39,11 +39,39 @@ def nearest_neighbors(vectors: np.ndarray, ids: Sequence[str], k: int) -> Neighb
       Neighbors of shape [n, min(k, n - 1)].
 
     Raises:
-      ValueError: shapes do not fit, ids are not unique, or norms are not 1.
+      ValueError: no vectors, shapes that do not fit, ids that are not unique, or norms other
+        than 1.
     """
+    _check(vectors, ids, k)
+    count, dim = vectors.shape
+    k = min(k, count - 1)
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    order_of_id = np.argsort(np.argsort(np.array(ids)))
+    result = Neighbors(np.empty((count, k), np.int64), np.empty((count, k), np.float32))
+    pending = np.arange(count)
+    candidates = min(k + 1 + _SPARE, count)
+    while len(pending):
+        unsettled = []
+        for rows in np.array_split(pending, -(-len(pending) * candidates * dim // _BLOCK_SIZE)):
+            scores, found = faiss.knn(
+                vectors[rows], vectors, candidates, metric=faiss.METRIC_INNER_PRODUCT
+            )
+            # The last candidate must be worse than the k-th other, or a tie may go on beyond it.
+            settled = (scores[:, -1] < scores[:, k] - _NOISE) | (candidates == count)
+            ranked = _rank(vectors, rows[settled], found[settled], order_of_id, k)
+            result.indices[rows[settled]], result.scores[rows[settled]] = ranked
+            unsettled.append(rows[~settled])
+        pending = np.concatenate(unsettled)
+        candidates = min(2 * candidates, count)
+    return result
+
+
+def _check(vectors: np.ndarray, ids: Sequence[str], k: int) -> None:
     count = len(ids)
     if vectors.ndim != 2 or len(vectors) != count:
         raise ValueError(f"vectors: expected shape ({count}, d); got {vectors.shape}")
+    if not count:
+        raise ValueError("vectors: expected at least one; got none")
     if len(set(ids)) != count:
         raise ValueError(f"ids: expected each once; got {count - len(set(ids))} again")
     if k < 1:
@@ -52,28 +80,13 @@ def nearest_neighbors(vectors: np.ndarray, ids: Sequence[str], k: int) -> Neighb
     if not np.allclose(norms, 1, atol=1e-4):
         worst = np.abs(norms - 1).argmax()
         raise ValueError(f"vectors: expected unit norm; got {norms[worst]} for {ids[worst]}")
-    k = min(k, count - 1)
-    vectors = np.ascontiguousarray(vectors, np.float32)
-    order_of_id = np.argsort(np.argsort(np.array(ids)))
-    candidates = min(k + 1 + _SPARE, count)
-    while True:
-        scores, indices = faiss.knn(vectors, vectors, candidates, metric=faiss.METRIC_INNER_PRODUCT)
-        # The last candidate must be worse than the k-th other, or a tie may go on beyond it.
-        if candidates == count or (scores[:, -1] < scores[:, k] - _NOISE).all():
-            break
-        candidates = min(2 * candidates, count)
-    blocks = [
-        _rank(vectors, indices[start : start + _BLOCK], start, order_of_id, k)
-        for start in range(0, count, _BLOCK)
-    ]
-    return Neighbors(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
 
 def _rank(
-    vectors: np.ndarray, candidates: np.ndarray, start: int, order_of_id: np.ndarray, k: int
+    vectors: np.ndarray, rows: np.ndarray, candidates: np.ndarray, order_of_id: np.ndarray, k: int
 ) -> Neighbors:
-    """Ranks the candidates of the rows from `start` on; drops each row itself; keeps k."""
-    rows = np.arange(start, start + len(candidates))
+    """Ranks the candidates, int64 [r, c], of `rows`, int64 [r]; drops the row itself; keeps k."""
+    # einsum adds up every pair alike, so that equal vectors tie.
     exact = np.einsum(
         "nd,ncd->nc", vectors[rows].astype(np.float64), vectors[candidates].astype(np.float64)
     )

@@ -1,0 +1,197 @@
+"""Runs the whole pipeline on this machine and publishes the result.
+
+exit codes: 0 published, or already up to date; 2 bad input; 3 the model was not blessed, nothing
+is published; 1 anything else.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from components import published
+from components.clip_example_gen import archive, splits
+from pipeline import console, options
+from pipeline.config import PipelineConfig, code_version
+
+PIPELINE_NAME = "clip-recommender"
+DONE, FAILED, BAD_INPUT, NOT_BLESSED = 0, 1, 2, 3
+
+#: What the sample library's clips need; other sources take the options' own defaults.
+SAMPLE_SETTINGS = {"image_size": 64, "epochs": 12}
+
+LOCAL_BEAM_ARGS = (
+    # Threads in this process: OpenCV, TensorFlow and FAISS release the interpreter's lock.
+    "--direct_running_mode=multi_threading",
+    "--direct_num_workers=0",
+    # Without an image TFX packs itself for remote workers, seconds for each stage.
+    "--sdk_container_image=none",
+)
+
+
+class BadInput(Exception):
+    """What was asked for cannot be done; one line says why."""
+
+
+class Plan(NamedTuple):
+    """What a run starts from, known before any work is done."""
+
+    clips_per_split: dict[str, int]
+    data_version: str
+    live_version: int | None
+    run_fingerprint: str
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs; returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    parser = options.make_parser(__doc__)
+    wants_sample = not any(argument.split("=")[0] == "--source" for argument in arguments)
+    config = options.parse_config(parser, arguments, **SAMPLE_SETTINGS if wants_sample else {})
+    started = datetime.datetime.now()
+    log_file = Path(config.output_dir) / "logs" / f"{started:%Y%m%d-%H%M%S}.log"
+    try:
+        _make_folders(config.output_dir, config.push_dir)
+        with console.quiet(log_file) as terminal:
+            screen = console.make_console(terminal)
+            with console.Board(screen) as board:
+                code, rows = _run(config, board)
+            seconds = (datetime.datetime.now() - started).total_seconds()
+            console.print_summary(screen, [*rows, ("took", f"{seconds:.0f} s, log in {log_file}")])
+            return code
+    except BadInput as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("\ninterrupted; the next run goes on after the last finished stage", file=sys.stderr)
+        return FAILED
+    except Exception as error:
+        cause = error.__cause__ or error
+        print(f"{error}: {_cause_line(cause)}\nThe log is {log_file}", file=sys.stderr)
+        return FAILED
+
+
+def _run(config: PipelineConfig, board: console.Board) -> tuple[int, list[tuple[str, str]]]:
+    """Runs the stages; returns the exit code and the rows of the summary."""
+    if not config.source:
+        config = dataclasses.replace(config, source=_sample_library(config, board))
+    with _input_errors():
+        plan = _plan(config)
+    if plan.live_version is not None:
+        live = published.open_published(config.push_dir, plan.live_version)
+        if live.manifest.run_fingerprint == plan.run_fingerprint:
+            return DONE, [("already up to date", f"nothing changed since {live.path}")]
+    result = _run_pipeline(config, plan, board)
+    if result["version"] is None:
+        return NOT_BLESSED, [("not published", result["message"])]
+    return DONE, _summary(config, plan)
+
+
+def _sample_library(config: PipelineConfig, board: console.Board) -> str:
+    """Makes the sample library where it is not there yet; returns its path."""
+    version = code_version("sample_library")[:12]
+    path = Path(config.output_dir) / "sample_library" / f"UCF101_sample_{version}.zip"
+    if not path.exists():
+        import sample_library  # brings OpenCV: only where it is needed
+
+        with _stage(board, "SampleLibrary"):
+            sample_library.make_library(path)
+    return str(path)
+
+
+def _plan(config: PipelineConfig) -> Plan:
+    """Lists the source and assigns the splits; raises ValueError where that cannot be done."""
+    with archive.open_source(config.source) as source:
+        refs = splits.select_classes(source.clips(), config.classes)
+    by_split = splits.assign_splits(
+        refs, split=config.split, clips_per_class=config.clips_per_class, seed=config.seed
+    )
+    data_version = archive.fingerprint(ref for refs in by_split.values() for ref in refs)
+    return Plan(
+        clips_per_split={split: len(refs) for split, refs in by_split.items()},
+        data_version=data_version,
+        live_version=published.current_version(config.push_dir),
+        run_fingerprint=config.fingerprint(
+            data_version, code_version("components", "pipeline", "schema/schema.pbtxt")
+        ),
+    )
+
+
+def _run_pipeline(config: PipelineConfig, plan: Plan, board: console.Board) -> dict:
+    """Runs the DAG; returns what Pusher says."""
+    with _stage(board, "TFX"):  # imports take seconds
+        from pipeline import local, pipeline
+
+    output_dir = Path(config.output_dir).resolve()
+    dag = pipeline.create_pipeline(
+        config,
+        pipeline.RunFacts(
+            data_version=plan.data_version,
+            live_version=str(plan.live_version or ""),
+            run_fingerprint=plan.run_fingerprint,
+        ),
+        name=PIPELINE_NAME,
+        root=str(output_dir / "pipeline"),
+        metadata_path=str(output_dir / "metadata.sqlite"),
+        beam_args=(*LOCAL_BEAM_ARGS, *config.beam_args),
+    )
+    outputs = local.run_pipeline(dag, board, pipeline.UNCACHED_NODES)
+    return json.loads(Path(outputs["Pusher"]["pushed"][0].uri, "result.json").read_text())
+
+
+def _summary(config: PipelineConfig, plan: Plan) -> list[tuple[str, str]]:
+    live = published.open_published(config.push_dir)
+    metrics = live.manifest.metrics
+    recall = ", ".join(f"@{rank} {value:.3f}" for rank, value in metrics["recall"].items())
+    ask = f"python recommend.py --push-dir {config.push_dir} --clip-id {live.clip_ids()[0]}"
+    return [
+        ("clips", ", ".join(f"{split} {count}" for split, count in plan.clips_per_split.items())),
+        ("test accuracy", f"{metrics['accuracy']:.3f}"),
+        ("recall across groups", f"{recall}; mAP@10 {metrics['map_at_10']:.3f}"),
+        ("published", f"version {live.version} in {live.path}"),
+        ("ask it", ask),
+    ]
+
+
+@contextlib.contextmanager
+def _stage(board: console.Board, name: str) -> Iterator[None]:
+    """Shows a step that is no node of the DAG."""
+    started = time.monotonic()
+    board.stage_started(name)
+    state = "failed"
+    try:
+        yield
+        state = "done"
+    finally:
+        board.stage_finished(name, state, time.monotonic() - started)
+
+
+@contextlib.contextmanager
+def _input_errors() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+
+
+def _make_folders(*folders: str) -> None:
+    for folder in folders:
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"{folder}: expected a folder that can be written: {error}") from error
+
+
+def _cause_line(error: BaseException) -> str:
+    """Returns the error's kind and first line, without Beam's account of where it was."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
