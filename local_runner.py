@@ -23,7 +23,7 @@ PIPELINE_NAME = "clip-recommender"
 DONE, FAILED, BAD_INPUT, NOT_BLESSED = 0, 1, 2, 3
 
 #: What the sample library's clips need; other sources take the options' own defaults.
-SAMPLE_SETTINGS = {"image_size": 64, "epochs": 12}
+SAMPLE_SETTINGS = {"image_size": 64, "epochs": 14}
 
 LOCAL_BEAM_ARGS = (
     # Threads in this process: OpenCV, TensorFlow and FAISS release the interpreter's lock.
@@ -71,8 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         print("\ninterrupted; the next run goes on after the last finished stage", file=sys.stderr)
         return FAILED
     except Exception as error:
-        cause = error.__cause__ or error
-        print(f"{error}: {_cause_line(cause)}\nThe log is {log_file}", file=sys.stderr)
+        print(f"{_reason(error)}\nThe log is {log_file}", file=sys.stderr)
         return FAILED
 
 
@@ -187,10 +186,12 @@ def _make_folders(*folders: str) -> None:
             raise BadInput(f"{folder}: expected a folder that can be written: {error}") from error
 
 
-def _cause_line(error: BaseException) -> str:
-    """Returns the error's kind and first line, without Beam's account of where it was."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+def _reason(error: BaseException) -> str:
+    """Returns what failed and why: a stage's cause, the error's kind and its first line."""
+    stage = f"{error}: " if error.__cause__ else ""
+    cause = error.__cause__ or error
+    lines = [line for line in str(cause).splitlines() if line.strip()]
+    return f"{stage}{type(cause).__name__}: {lines[0] if lines else ''}".rstrip(": ")
 
 
 if __name__ == "__main__":

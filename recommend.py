@@ -13,6 +13,9 @@ from components import published
 from pipeline import console, options
 from pipeline.config import PipelineConfig
 
+#: The settings of a run by which a new clip is decoded: arguments of `clips.decode`.
+_SAMPLING = ("num_frames", "frame_step", "image_size")
+
 
 def main(argv: list[str] | None = None) -> int:
     """Answers; returns the exit code."""
@@ -39,10 +42,10 @@ def main(argv: list[str] | None = None) -> int:
             found = live.recommend(arguments.clip_id, arguments.k)
         else:
             found = _recommend_for_video(live, arguments.video, arguments.k)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser.error(str(error))
     if arguments.k is not None and len(found) < arguments.k:
-        print(f"version {live.version} has {len(found)} neighbors a clip", file=sys.stderr)
+        print(f"-k: version {live.version} has no more than {len(found)}", file=sys.stderr)
     _show(live.version, arguments.clip_id or arguments.video, found, as_json=arguments.json)
     return 0
 
@@ -52,16 +55,22 @@ def _recommend_for_video(
 ) -> list[published.Recommendation]:
     if not Path(video).is_file():
         raise ValueError(f"--video: expected a video file; there is none at {video!r}")
+    config = live.manifest.config
+    if missing := [key for key in (*_SAMPLING, "k") if key not in config]:
+        raise ValueError(f"{live.manifest_path}: config: expected {', '.join(missing)}")
+    live.verify()  # a model that is not whole fails in TensorFlow in many ways
     with console.quiet(Path(os.devnull)):
-        # TensorFlow and OpenCV: for videos alone.
-        from components import embedder
-        from components.clip_example_gen import clips, examples, shards
+        # For videos alone: OpenCV, and TensorFlow once the video is known to decode.
+        from components.clip_example_gen import clips
 
-        sampling = {key: live.manifest.config[key] for key in shards.Sampling._fields}
-        clip = clips.decode(Path(video).read_bytes(), **sampling)
+        clip = clips.decode(video, **{key: config[key] for key in _SAMPLING})
+
+        from components import embedder
+        from components.clip_example_gen import examples
+
         example = examples.to_example(clip_id=video, group="", class_name="", **clip._asdict())
         vector = embedder.Embedder(str(live.model_dir)).embed([example]).vectors[0]
-    return live.nearest(vector, k or live.manifest.config["k"])
+    return live.nearest(vector, k or config["k"])
 
 
 def _show(

@@ -1,4 +1,4 @@
-"""Draws docs/recommendations.png: clips of the library beside what is recommended for them.
+"""Draws docs/recommendations.jpg: clips of the library beside what is recommended for them.
 
 python docs/pictures.py output/published
 """
@@ -33,7 +33,15 @@ def main(push_dir: str) -> None:
     """Draws."""
     live = published.open_published(push_dir)
     refs = {
-        row["clip_id"]: archive.ClipRef(**{name: row[name] for name in archive.ClipRef.__slots__})
+        row["clip_id"]: archive.ClipRef(
+            row["clip_id"],
+            row["class_name"],
+            row["group"],
+            row["source"],
+            row["member"],
+            row["size"],
+            row["crc32"],
+        )
         for row in pq.read_table(live.path / published.CLIPS_FILE).to_pylist()
     }
     source = archive.open_source(next(iter(refs.values())).source)
@@ -46,7 +54,7 @@ def main(push_dir: str) -> None:
         gap = np.full((strips[0].shape[0], GAP, 3), 255, np.uint8)
         row = np.hstack([part for each in strips for part in (gap, each)] + [gap])
         rows.append(np.pad(row, ((GAP // 2, GAP // 2), (0, 0), (0, 0)), constant_values=255))
-    cv2.imwrite(str(Path(__file__).with_name("recommendations.png")), np.vstack(rows))
+    cv2.imwrite(str(Path(__file__).with_name("recommendations.jpg")), np.vstack(rows))
 
 
 if __name__ == "__main__":

@@ -50,12 +50,12 @@ def draw_look(rng: np.random.Generator) -> Look:
     background = _textured(
         (HEIGHT + 2 * MARGIN, WIDTH + 2 * MARGIN), _palette(dark, 60.0, 18.0, rng), rng
     )
-    thing = _textured((THING_SIZE, THING_SIZE), _palette(light, 110.0, 40.0, rng), rng)
+    thing = _textured((THING_SIZE, THING_SIZE), _palette(light, 110.0, 85.0, rng), rng)
     return Look(
         background=_blurred(background, blur),
         thing=_blurred(thing, blur),
         alpha=_blurred(_shape(rng), 0.7 + blur),
-        scale=rng.uniform(0.65, 0.8),
+        scale=rng.uniform(0.64, 0.78),
         vignette=_vignette(rng),
         noise=_noise(rng),
     )
@@ -109,7 +109,7 @@ def _dots(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 def _cloud(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     cells = rng.uniform(size=(7, 8)).astype(np.float32)
     cloud = cv2.resize(cells, shape[::-1], interpolation=cv2.INTER_CUBIC)
-    return np.clip(cloud.astype(np.float64), 0.0, 1.0)
+    return 0.5 + 0.5 * np.tanh(5.0 * (cloud.astype(np.float64) - 0.5))
 
 
 def _shape(rng: np.random.Generator) -> np.ndarray:

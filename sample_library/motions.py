@@ -31,7 +31,7 @@ class Pose(NamedTuple):
 
 
 #: The parameters' ranges reach from -REACH to REACH.
-REACH = Pose(x=50.0, y=50.0, angle=180.0, log_size=0.45)
+REACH = Pose(x=46.0, y=46.0, angle=180.0, log_size=0.42)
 
 
 class Motion(NamedTuple):
@@ -64,7 +64,7 @@ def _to_and_fro(phase: np.ndarray) -> np.ndarray:
 
 
 _SWEEP = (0.75, 0.9)
-_TURN = (0.33, 0.4)  # 120 to 144 degrees
+_TURN = (0.4, 0.48)  # 144 to 173 degrees
 _SWING = (1.8, 2.2)
 
 #: The classes, by name.

@@ -1,14 +1,19 @@
 """Reading the published directory."""
 
 import json
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from published_library import make_inputs
 
 from components import published
 from components.pusher import publish
+from tests.published_library import make_inputs
+
+#: Format 1, written with plain pyarrow, hashlib and json; the cosines are worked out by hand.
+GOLDEN = Path(__file__).parent / "testdata" / "published_v1"
 
 
 @pytest.fixture
@@ -45,6 +50,74 @@ def test_nearest_equals_the_table(push_dir):
         )
 
 
+def test_equal_vectors_tie_by_clip_id(push_dir):
+    """Clips of one and the same vector have one score, wherever they lie, and come by id."""
+    count, dim = 301, 100
+    rng = np.random.default_rng(0)
+    vector = rng.normal(size=dim)
+    vector /= np.linalg.norm(vector)
+    names = [f"clip{i:03d}" for i in rng.permutation(count)]
+    embeddings = pa.ListArray.from_arrays(
+        pa.array(np.arange(count + 1, dtype=np.int32) * dim),
+        pa.array(np.tile(vector.astype(np.float32), count)),
+    )
+    table = pa.table({"clip_id": names, "class_name": names, "embedding": embeddings})
+    pq.write_table(table, push_dir / "1" / "embeddings.parquet")
+    live = published.open_published(push_dir)
+    for query in rng.normal(size=(5, dim)):
+        found = live.nearest(query, count)
+        assert [r.clip_id for r in found] == sorted(names)
+        assert len({r.score for r in found}) == 1
+
+
+@pytest.mark.parametrize(
+    ("vector", "message"),
+    [
+        (np.ones(9), r"vector: expected shape \(8,\); got \(9,\)"),
+        (np.zeros(8), "vector: expected finite, not zero; got norm 0.0"),
+        (np.full(8, np.nan), "vector: expected finite, not zero; got norm nan"),
+    ],
+)
+def test_vectors_without_an_answer_are_refused(vector, message, push_dir):
+    """Another length than the library's, and no direction, are errors."""
+    with pytest.raises(ValueError, match=message):
+        published.open_published(push_dir).nearest(vector, 3)
+
+
+def test_embeddings_are_those_of_the_file(push_dir):
+    """All clips, sorted by id, with their classes and vectors."""
+    rows = pq.read_table(push_dir / "1" / "embeddings.parquet").to_pylist()
+    rows.sort(key=lambda row: row["clip_id"])
+    found = published.open_published(push_dir).embeddings()
+    assert found.clip_ids == [row["clip_id"] for row in rows]
+    assert found.class_names == [row["class_name"] for row in rows]
+    assert found.vectors.dtype == np.float32
+    np.testing.assert_array_equal(found.vectors, [row["embedding"] for row in rows])
+
+
+def test_format_1_stays_readable():
+    """A directory written long ago, by other code than today's, answers as it did."""
+    live = published.open_published(GOLDEN)
+    assert published.list_versions(GOLDEN) == [1]
+    live.verify()
+    assert live.manifest.config["image_size"] == 64 and live.manifest.parent is None
+    assert live.manifest.metrics == {"accuracy": 0.75, "recall": {"1": 1.0}}
+    found = live.recommend("v_Rise_g01_c01")
+    assert [(r.rank, r.clip_id, r.class_name) for r in found] == [
+        (1, "v_Rise_g02_c01", "Rise"),
+        (2, "v_Fall_g02_c01", "Fall"),
+    ]
+    assert [r.score for r in found] == pytest.approx([0.8, 0.6])
+    nearest = live.nearest(np.array([0.0, 2.0]), 4)
+    assert [r.clip_id for r in nearest] == [
+        "v_Rise_g01_c01",
+        "v_Rise_g02_c01",
+        "v_Fall_g02_c01",
+        "v_Fall_g01_c01",
+    ]
+    assert [r.score for r in nearest] == pytest.approx([1, 0.8, 0.6, 0])
+
+
 def test_unknown_clip_suggests_close_ones(push_dir):
     """The message names what was asked and what is there of a similar name."""
     live = published.open_published(push_dir)
@@ -70,11 +143,14 @@ def test_verify_sees_a_changed_and_a_missing_file(push_dir):
 
 
 def test_nothing_published(tmp_path):
-    """An empty or missing folder is said to be one."""
+    """An empty or missing folder is said to be one; a file is no folder."""
     assert published.current_version(tmp_path / "missing") is None
     assert published.list_versions(tmp_path) == []
     with pytest.raises(published.PublishedError, match="expected published versions; none in"):
         published.open_published(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(published.PublishedError, match="CURRENT: cannot be read: Not a directory"):
+        published.open_published(tmp_path / "file")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +158,8 @@ def test_nothing_published(tmp_path):
     [
         ("CURRENT", "7\n", "there is no version 7"),
         ("CURRENT", "../1\n", "expected a version's number; got '../1'"),
+        ("CURRENT", "\u00b2\n", "expected a version's number; got '\u00b2'"),
+        ("CURRENT", "", "expected a version's number; got ''"),
         ("1/manifest.json", "{", "expected JSON"),
         ("1/manifest.json", "[]", "expected format 1; got None"),
         ("1/manifest.json", '{"format": 2}', "expected format 1; got 2"),
@@ -91,6 +169,22 @@ def test_nothing_published(tmp_path):
 def test_broken_directories_are_told(name, content, message, push_dir):
     """Each way of being broken has a message of its own."""
     (push_dir / name).write_text(content)
+    with pytest.raises(published.PublishedError, match=message):
+        published.open_published(push_dir)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 3}, "expected version 1; got 3"),
+        ({"files": ["model"]}, r"files: expected an object; got \['model'\]"),
+        ({"config": None}, "config: expected an object; got None"),
+    ],
+)
+def test_manifests_that_cannot_be_are_told(change, message, push_dir):
+    """A manifest of another version, or with fields of another kind, is refused."""
+    path = push_dir / "1" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(published.PublishedError, match=message):
         published.open_published(push_dir)
 

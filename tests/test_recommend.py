@@ -1,6 +1,7 @@
 """The command that asks."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from published_library import make_inputs
 
 import sample_library
 from components import published
 from components.pusher import publish
+from tests.published_library import make_inputs
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -81,7 +82,7 @@ def test_more_than_there_are(push_dir):
     done = ask("--push-dir", push_dir, "--clip-id", "v_Rise_g02_c01", "-k", "50", "--json")
     assert done.returncode == 0
     assert len(json.loads(done.stdout)["neighbors"]) == 3
-    assert "3 neighbors a clip" in done.stderr
+    assert done.stderr == "-k: version 1 has no more than 3\n"
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,7 @@ def test_more_than_there_are(push_dir):
         (["--clip-id", "v_Ries_g02_c01"], ["v_Ries_g02_c01", "did you mean", "v_Rise_g02_c01"]),
         (["--clip-id", "v_Rise_g02_c01", "-k", "0"], ["-k", "1 or more", "0"]),
         (["--push-dir", "/nowhere", "--clip-id", "x"], ["none in /nowhere"]),
+        (["--push-dir", "README.md", "--clip-id", "x"], ["README.md", "cannot be read"]),
         (["--video", "/nowhere.avi"], ["--video", "/nowhere.avi"]),
         (["--video", "README.md"], ["video", "without a video stream"]),
         ([], ["--clip-id", "--video"]),
@@ -105,15 +107,20 @@ def test_bad_input(arguments, parts, push_dir):
         assert part in done.stderr
 
 
-def test_embeds_a_new_video(push_dir, tmp_path):
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("video")
+    library = sample_library.make_library(
+        folder / "lib.zip", classes=("Rise",), clips_per_group={1: 1}, num_frames=(12, 12)
+    )
+    subprocess.run([sys.executable, "-m", "zipfile", "-e", library, folder], check=True)
+    return next(folder.rglob("*.avi"))
+
+
+def test_embeds_a_new_video(push_dir, video):
     """A file is decoded and embedded with the published model, and ranked by exact cosine."""
     from components.clip_example_gen import clips
 
-    library = sample_library.make_library(
-        tmp_path / "lib.zip", classes=("Rise",), clips_per_group={1: 1}, num_frames=(12, 12)
-    )
-    subprocess.run([sys.executable, "-m", "zipfile", "-e", library, tmp_path], check=True)
-    video = next(tmp_path.rglob("*.avi"))
     done = ask("--push-dir", push_dir, "--video", video, "-k", "4", "--json")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -125,3 +132,20 @@ def test_embeds_a_new_video(push_dir, tmp_path):
     np.testing.assert_allclose(
         [row["score"] for row in found], [r.score for r in expected], atol=1e-2
     )  # what JPEG costs
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "part"),
+    [
+        ("model/saved_model.pb", "cut", "saved_model.pb: expected {'bytes'"),
+        ("manifest.json", None, "config: expected frame_step"),
+    ],
+)
+def test_versions_that_cannot_embed_are_told(name, content, part, push_dir, video, tmp_path):
+    """A model that is not whole, or settings that are missing, end in one line."""
+    shutil.copytree(push_dir, tmp_path / "out")
+    path = tmp_path / "out" / "1" / name
+    path.write_text(content or path.read_text().replace('"frame_step"', '"other"'))
+    done = ask("--push-dir", tmp_path / "out", "--video", video)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and part in done.stderr

@@ -15,7 +15,8 @@ JPEG_QUALITY = 95
 
 # Clips are decoded side by side, one thread each; threads within a clip only cost.
 cv2.setNumThreads(1)
-cv2.setLogLevel(0)
+# OpenCV 4.14 has it in another place than 4.11.
+(getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)
 _CAPTURE_PARAMETERS = (cv2.CAP_PROP_N_THREADS, 1)
 
 

@@ -68,9 +68,32 @@ def test_ties_at_the_last_place_go_by_id():
     assert names[-1] == ["clip001", "clip002", "clip003"]  # clip000
 
 
+def test_rows_that_tie_and_rows_that_do_not_share_a_table(monkeypatch):
+    """Small blocks, and rows that need many candidates among those that need few."""
+    monkeypatch.setattr(neighbors, "_BLOCK_SIZE", 4000)
+    rng = np.random.default_rng(7)
+    vectors = np.concatenate([unit(rng, 60, 24), np.repeat(unit(rng, 1, 24), 90, axis=0)])
+    ids = [f"clip{i:03d}" for i in rng.permutation(150)]
+    found = neighbors.nearest_neighbors(vectors, ids, 5)
+    expected = brute_force(vectors, ids, 5)
+    for row in range(60):  # their scores differ by more than float32's steps, but for the copies
+        np.testing.assert_allclose(found.scores[row], [s for _, s in expected[row]], atol=1e-6)
+    for row in range(60, 150):
+        others = sorted(ids[other] for other in range(60, 150) if other != row)
+        assert [ids[i] for i in found.indices[row]] == others[:5]
+
+
+def test_a_single_clip_has_no_neighbors():
+    """One vector gives a row without columns."""
+    found = neighbors.nearest_neighbors(np.ones((1, 1), np.float32), ["a"], 3)
+    assert found.indices.shape == found.scores.shape == (1, 0)
+
+
 @pytest.mark.parametrize(
     ("vectors", "ids", "k", "message"),
     [
+        (np.ones((0, 1)), [], 1, "vectors: expected at least one; got none"),
+        (np.full((2, 1), np.nan), ["a", "b"], 1, "vectors: expected unit norm; got nan for a"),
         (np.ones((2, 1)), ["a"], 1, r"vectors: expected shape \(1, d\); got \(2, 1\)"),
         (np.ones((2, 1)), ["a", "a"], 1, "ids: expected each once; got 1 again"),
         (np.ones((2, 1)), ["a", "b"], 0, "k: expected 1 or more; got 0"),

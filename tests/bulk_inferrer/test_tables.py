@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from components.bulk_inferrer import tables
+from components.bulk_inferrer import neighbors, tables
 
 
 def shard(*names, model_id="m"):
@@ -49,3 +51,49 @@ def test_broken_sets_of_shards_are_refused(tmp_path):
     tables.write_embeddings(str(tmp_path / "1.parquet"), shard("c", model_id="other"))
     with pytest.raises(ValueError, match="expected one model"):
         tables.read_embeddings(str(tmp_path))
+
+
+def test_bad_shards_are_not_written(tmp_path):
+    """Vectors of another norm, and columns that do not fit, are refused before a file is there."""
+    path = str(tmp_path / "0.parquet")
+    table = shard("a", "b")
+    with pytest.raises(ValueError, match=r"embedding: expected unit norm; got 2.\d* for a"):
+        tables.write_embeddings(path, table._replace(vectors=2 * table.vectors))
+    with pytest.raises(ValueError, match="splits: expected 2; got 1"):
+        tables.write_embeddings(path, table._replace(splits=("train",)))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "message"),
+    [
+        ([[1.0, 0.0], [3.0, 4.0]], "embedding: expected unit norm; got 5.0 for b"),
+        ([[1.0], [0.6, 0.8, 0.0]], r"embedding: expected vectors of one length; got \[1, 3\]"),
+    ],
+)
+def test_bad_shards_of_others_are_refused(embeddings, message, tmp_path):
+    """What another writer got wrong is seen when it is read."""
+    strings = {name: ["a", "b"] for name in ("clip_id", "class_name", "group", "split")}
+    lists = pa.array(embeddings, pa.list_(pa.float32()))
+    table = pa.table({**strings, "embedding": lists, "model_id": ["m", "m"]})
+    pq.write_table(table, tmp_path / "0.parquet")
+    with pytest.raises(ValueError, match=message):
+        tables.read_embeddings(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("indices", "scores", "message"),
+    [
+        ([[0, 2], [0, 2], [0, 1]], [[1, 0.5]] * 3, "got itself for a"),
+        ([[1, 2], [2, 2], [0, 1]], [[1, 0.5]] * 3, "got a neighbor twice for b"),
+        ([[1, 2], [0, 2], [0, 1]], [[1, 0.5], [1, 0.5], [0.5, 1]], "scores that rise .* for c"),
+        ([[1, 2], [0, 2], [0, 1]], [[1, 0.5], [np.nan, 1], [1, 1]], "scores that rise .* for b"),
+        ([[1, 2], [0, 2]], [[1, 0.5]] * 2, r"expected 3 rows; got shapes \(2, 2\)"),
+    ],
+)
+def test_bad_neighbors_are_not_written(indices, scores, message, tmp_path):
+    """Rows that break the table's contract are refused by clip, before a file is there."""
+    found = neighbors.Neighbors(np.array(indices), np.array(scores, np.float32))
+    with pytest.raises(ValueError, match=message):
+        tables.write_neighbors(str(tmp_path / "n.parquet"), found, ["a", "b", "c"], "m")
+    assert list(tmp_path.iterdir()) == []

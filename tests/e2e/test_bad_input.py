@@ -1,7 +1,8 @@
 """Bad input to `local_runner.py`: exit code 2, one line, no traceback, before any work."""
 
 import pytest
-from conftest import run_locally
+
+from tests.e2e.runs import run_locally
 
 
 @pytest.fixture

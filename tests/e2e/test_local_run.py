@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import CLASSES, ROOT, TINY, run_locally
+
+from tests.e2e.runs import CLASSES, ROOT, TINY, run_locally
 
 REAL_CLIPS = ROOT.parent / "shared" / "real-clips" / "UCF-101"
 

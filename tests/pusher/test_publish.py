@@ -1,35 +1,83 @@
 """Publishing: whole or not at all, whenever the writer is killed."""
 
+import contextlib
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import filelock
 import pyarrow.parquet as pq
 import pytest
-from published_library import make_inputs
 
 from components import published
 from components.pusher import publish
+from tests.published_library import make_inputs
 
-TESTS = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 PUBLISH_FOREVER = """
 import sys
-from published_library import make_inputs
-from components.pusher import publish
 from pathlib import Path
-inputs = make_inputs(Path(sys.argv[2]), seed=int(sys.argv[3]))
+from components.pusher import publish
+from tests.published_library import make_inputs
+inputs = make_inputs(Path(sys.argv[2]), seed=1)
 print("ready", flush=True)
 while True:
     publish.publish(sys.argv[1], **inputs)
 """
+
+# Forks a writer for each line it reads: the number of the step at which that writer kills itself.
+# The steps are Python's audit events, one before each call that changes files or syncs them.
+PUBLISH_AND_DIE = """
+import json, os, signal, sys
+import pyarrow.dataset  # slow: once, before the forks
+from components.pusher import publish
+inputs = json.loads(sys.argv[2])
+inputs["facts"] = publish.Facts(*inputs["facts"])
+
+def changes_files(event, arguments):
+    if event == "open":
+        of_descriptor = arguments[1] is None  # os.open, as before fsync
+        return of_descriptor or arguments[2] & (os.O_WRONLY | os.O_RDWR)
+    return event in ("os.mkdir", "os.chmod", "os.rename", "os.remove", "os.rmdir")
+
+def die_at(step):
+    steps = iter(range(1, step + 1))
+    def hook(event, arguments):
+        if changes_files(event, arguments) and next(steps) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        die_at(int(line))
+        publish.publish(sys.argv[1], **inputs)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@contextlib.contextmanager
+def running(script, *arguments):
+    """A Python process that is killed in the end."""
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_layout_and_manifest(tmp_path):
@@ -78,29 +126,88 @@ def test_tables_that_disagree_are_not_published(tmp_path):
     assert published.list_versions(tmp_path / "out") == []
 
 
-@pytest.mark.parametrize("moment", range(6))
-def test_killed_writer_leaves_whole_versions(moment, tmp_path):
-    """A writer killed at any moment leaves a whole live version; the next one clears up."""
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"facts": "other"}, "model_id: expected other in embeddings and neighbors; got 'model0'"),
+        ({"embeddings_dir": "empty"}, "embeddings_dir: expected Parquet shards; none in"),
+        ({"clips_path": "twice"}, "clips: expected each clip once; got v_Fall_g01_c01 again"),
+    ],
+)
+def test_parts_that_do_not_belong_together_are_not_published(change, message, tmp_path):
+    """Another model's embeddings, no embeddings, and a clip twice are refused."""
+    inputs = make_inputs(tmp_path / "in")
+    (tmp_path / "empty").mkdir()
+    clips = pq.read_table(inputs["clips_path"])
+    pq.write_table(clips.take([0, *range(clips.num_rows)]), tmp_path / "twice")
+    others = {name: str(tmp_path / value) for name, value in change.items()}
+    if "facts" in change:
+        others["facts"] = inputs["facts"]._replace(model_id=change["facts"])
+    with pytest.raises(publish.PublishError, match=message):
+        publish.publish(str(tmp_path / "out"), **inputs | others)
+    assert published.list_versions(tmp_path / "out") == []
+
+
+def test_numbers_are_not_used_again(tmp_path):
+    """Where the live version was deleted, the next one has a number of its own."""
+    inputs = make_inputs(tmp_path / "in")
+    out = tmp_path / "out"
+    for _ in range(2):
+        publish.publish(str(out), **inputs)
+    shutil.rmtree(out / "2")
+    assert publish.publish(str(out), **inputs) == 3
+    assert published.open_published(out).manifest.parent == 2
+
+
+def test_writer_killed_at_any_step_leaves_whole_versions(tmp_path):
+    """A writer is killed at its first step, one at its second, and so on until one comes through.
+
+    Each leaves every version whole, and the version before or its own live; the next writer
+    clears up.
+    """
+    out = tmp_path / "out"
+    inputs = make_inputs(tmp_path / "in")
+    before = publish.publish(str(out), **inputs)
+    killed_before_switch = killed_after_switch = False
+    with running(PUBLISH_AND_DIE, out, json.dumps(inputs)) as writers:
+        for step in range(1, 1000):
+            print(step, file=writers.stdin, flush=True)
+            exit_code = int(writers.stdout.readline())
+            versions = published.list_versions(out)
+            for version in range(before + 1, versions[-1] + 1):
+                published.open_published(out, version).verify()
+            live = published.open_published(out).version
+            assert live in (before, before + 1) and live <= versions[-1]
+            assert {name for name in os.listdir(out) if name.isdigit()} == set(map(str, versions))
+            if exit_code == 0:
+                break
+            assert exit_code == -signal.SIGKILL
+            killed_before_switch |= live == before < versions[-1]
+            killed_after_switch |= live > before
+            before = publish.publish(str(out), **inputs)
+            names = {path.name for path in out.iterdir()} - set(map(str, range(1, before + 1)))
+            assert names == {"CURRENT", ".lock"}
+    assert exit_code == 0 and live == before + 1
+    assert killed_before_switch and killed_after_switch
+
+
+@pytest.mark.parametrize("num_versions", [2, 5])
+def test_reader_beside_a_writer_sees_whole_versions(num_versions, tmp_path):
+    """While a writer publishes and is killed, the live version is whole and only rises."""
     out = tmp_path / "out"
     publish.publish(str(out), **make_inputs(tmp_path / "first"))
-    environment = os.environ | {"PYTHONPATH": f"{TESTS}:{TESTS.parent}"}
-    arguments = [str(out), str(tmp_path / "more"), "1"]
-    with subprocess.Popen(
-        [sys.executable, "-c", PUBLISH_FOREVER, *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-    ) as writer:
-        assert writer.stdout.readline() == b"ready\n"
-        end = time.monotonic() + 0.15 + 0.037 * moment
-        while time.monotonic() < end:
-            published.open_published(out).verify()
-        writer.send_signal(signal.SIGKILL)
-    for version in published.list_versions(out):
-        published.open_published(out, version).verify()
+    seen = 1
+    with running(PUBLISH_FOREVER, out, tmp_path / "more") as writer:
+        assert writer.stdout.readline() == "ready\n"
+        while seen < num_versions:
+            assert writer.poll() is None
+            live = published.open_published(out)
+            live.verify()
+            assert live.version >= seen
+            seen = live.version
     published.open_published(out).verify()
     newest = publish.publish(str(out), **make_inputs(tmp_path / "last", seed=9))
-    assert published.open_published(out).version == newest
-    assert not list(out.glob(".staging-*"))
+    assert published.open_published(out).version == newest > seen
 
 
 def test_two_writers_take_turns(tmp_path):

@@ -64,11 +64,16 @@ def test_class_missing_in_the_gallery_is_a_miss():
 
 
 def test_equal_scores_keep_the_gallery_s_order():
-    """Of two equal vectors, the first of the gallery is ranked first."""
-    query, gallery = np.ones((1, 1), np.float32), np.ones((2, 1), np.float32)
-    for classes, expected in ((["A", "B"], 1.0), (["B", "A"], 0.0)):
-        found = metrics.evaluate_retrieval(query, ["A"], gallery, classes, recall_ranks=(1,))
-        assert found.recall[1] == expected
+    """Of equal vectors, the first of the gallery is ranked first, at any place and length."""
+    for dim, count in ((1, 2), (100, 37), (128, 39)):
+        vectors = unit(np.random.default_rng(dim), 4, dim)
+        gallery = np.repeat(vectors[:1], count, axis=0)
+        for classes, expected in ((["A"], 1.0), (["B"], 0.0)):
+            gallery_classes = classes + ["A" if expected == 0 else "B"] * (count - 1)
+            found = metrics.evaluate_retrieval(
+                vectors[1:], ["A"] * 3, gallery, gallery_classes, recall_ranks=(1,)
+            )
+            assert found.recall[1] == expected
 
 
 @pytest.mark.parametrize(

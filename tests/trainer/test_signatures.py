@@ -89,7 +89,7 @@ def pixels_of(example):
 def test_embed_is_the_classifiers_penultimate_layer(network, model_dir, examples):
     """`embed` gives what the Dense classifier of the Keras network takes, to 1e-5."""
     inputs = np.stack([pixels_of(example) for example in examples])
-    penultimate = keras.Model(network.inputs, network.get_layer("classifier").input)(inputs)
+    penultimate = keras.Model(network.input, network.get_layer("classifier").input)(inputs)
     loaded = tf.saved_model.load(model_dir)
     embedded = loaded.signatures["embed"](tf.constant(examples))
     np.testing.assert_allclose(embedded["embedding"], penultimate, atol=1e-5)
