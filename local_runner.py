@@ -43,16 +43,17 @@ class Plan(NamedTuple):
 
     clips_per_split: dict[str, int]
     data_version: str
-    live_version: int | None
+    live: published.Published | None
     run_fingerprint: str
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs; returns the exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
     parser = options.make_parser(__doc__)
-    wants_sample = not any(argument.split("=")[0] == "--source" for argument in arguments)
-    config = options.parse_config(parser, arguments, **SAMPLE_SETTINGS if wants_sample else {})
+    settings = options.parse_settings(parser, argv)
+    if not settings.get("source"):
+        settings = SAMPLE_SETTINGS | settings
+    config = options.make_config(parser, settings)
     started = datetime.datetime.now()
     log_file = Path(config.output_dir) / "logs" / f"{started:%Y%m%d-%H%M%S}.log"
     try:
@@ -81,10 +82,8 @@ def _run(config: PipelineConfig, board: console.Board) -> tuple[int, list[tuple[
         config = dataclasses.replace(config, source=_sample_library(config, board))
     with _input_errors():
         plan = _plan(config)
-    if plan.live_version is not None:
-        live = published.open_published(config.push_dir, plan.live_version)
-        if live.manifest.run_fingerprint == plan.run_fingerprint:
-            return DONE, [("already up to date", f"nothing changed since {live.path}")]
+    if plan.live and plan.live.manifest.run_fingerprint == plan.run_fingerprint:
+        return DONE, [("already up to date", f"nothing changed since {plan.live.path}")]
     result = _run_pipeline(config, plan, board)
     if result["version"] is None:
         return NOT_BLESSED, [("not published", result["message"])]
@@ -111,10 +110,11 @@ def _plan(config: PipelineConfig) -> Plan:
         refs, split=config.split, clips_per_class=config.clips_per_class, seed=config.seed
     )
     data_version = archive.fingerprint(ref for refs in by_split.values() for ref in refs)
+    live_version = published.current_version(config.push_dir)
     return Plan(
         clips_per_split={split: len(refs) for split, refs in by_split.items()},
         data_version=data_version,
-        live_version=published.current_version(config.push_dir),
+        live=published.open_published(config.push_dir) if live_version else None,
         run_fingerprint=config.fingerprint(
             data_version, code_version("components", "pipeline", "schema/schema.pbtxt")
         ),
@@ -131,16 +131,21 @@ def _run_pipeline(config: PipelineConfig, plan: Plan, board: console.Board) -> d
         config,
         pipeline.RunFacts(
             data_version=plan.data_version,
-            live_version=str(plan.live_version or ""),
+            live_version=str(plan.live.version) if plan.live else "",
             run_fingerprint=plan.run_fingerprint,
         ),
         name=PIPELINE_NAME,
         root=str(output_dir / "pipeline"),
         metadata_path=str(output_dir / "metadata.sqlite"),
-        beam_args=(*LOCAL_BEAM_ARGS, *config.beam_args),
+        beam_args=_beam_args(config),
     )
     outputs = local.run_pipeline(dag, board, pipeline.UNCACHED_NODES)
     return json.loads(Path(outputs["Pusher"]["pushed"][0].uri, "result.json").read_text())
+
+
+def _beam_args(config: PipelineConfig) -> tuple[str, ...]:
+    elsewhere = any(argument.startswith("--runner") for argument in config.beam_args)
+    return config.beam_args if elsewhere else (*LOCAL_BEAM_ARGS, *config.beam_args)
 
 
 def _summary(config: PipelineConfig, plan: Plan) -> list[tuple[str, str]]:

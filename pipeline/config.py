@@ -140,6 +140,9 @@ class PipelineConfig:
             raise ValueError(f"classes: expected 2 or more, or names; got {self.classes}")
         if not isinstance(self.classes, int) and len(set(self.classes)) < 2:
             raise ValueError(f"classes: expected 2 or more different names; got {self.classes}")
+        for argument in self.beam_args:
+            if not argument.startswith("--"):
+                raise ValueError(f"beam_args: expected --name or --name=value; got {argument!r}")
         if len(self.clips_per_class) != 3 or min(self.clips_per_class) < 1:
             raise ValueError(
                 "clips_per_class: expected three numbers of 1 or more (train,eval,test); "

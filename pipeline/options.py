@@ -21,7 +21,9 @@ class OptionParser(argparse.ArgumentParser):
 def make_parser(description: str) -> OptionParser:
     """Returns a parser that has one option for each field of `PipelineConfig`."""
     parser = OptionParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     for field in dataclasses.fields(PipelineConfig):
         knob = field.metadata
@@ -37,19 +39,16 @@ def make_parser(description: str) -> OptionParser:
     return parser
 
 
-def parse_config(parser: OptionParser, argv: list[str] | None, **defaults: Any) -> PipelineConfig:
-    """Reads `argv`; exits with 2 and one line where it is not valid.
-
-    Args:
-      parser: of `make_parser`.
-      argv: the arguments; None for the process's own.
-      **defaults: stand in for options that are not given, before the fields' own defaults.
-    """
-    given = vars(parser.parse_args(argv))
-    settings: dict[str, Any] = {
+def parse_settings(parser: OptionParser, argv: list[str] | None) -> dict[str, Any]:
+    """Returns the fields that `argv` (None: the process's own arguments) gives, by name."""
+    return {
         name: tuple(value) if isinstance(value, list) else value
-        for name, value in (defaults | given).items()
+        for name, value in vars(parser.parse_args(argv)).items()
     }
+
+
+def make_config(parser: OptionParser, settings: dict[str, Any]) -> PipelineConfig:
+    """Makes the configuration; exits with 2 and one line where a setting is out of bounds."""
     try:
         return PipelineConfig(**settings)
     except ValueError as error:

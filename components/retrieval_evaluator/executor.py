@@ -4,6 +4,7 @@ import json
 import os
 from typing import Any
 
+import tensorflow as tf
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
@@ -15,6 +16,8 @@ from components.retrieval_evaluator import gates, metrics
 
 #: Ranks at which recall is measured.
 RECALL_RANKS = (1, 5, 10)
+#: The report in the evaluation artifact.
+REPORT_FILE = "retrieval.json"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -51,10 +54,6 @@ class Executor(base_executor.BaseExecutor):
         _bless(artifact_utils.get_single_instance(output_dict["blessing"]), model, not objections)
 
 
-#: The report in the evaluation artifact.
-REPORT_FILE = "retrieval.json"
-
-
 def _evaluate(model_dir: str, examples: list[types.Artifact]) -> dict[str, Any]:
     model = embedder.Embedder(model_dir)
     queries, gallery = (
@@ -82,7 +81,11 @@ def _evaluate_champion(
         return None, "no champion: this is the first version"
     with fileio.open(manifest_path, "r") as file:
         manifest = json.load(file)
-    return _evaluate(path_utils.serving_model_path(uri), examples), f"version {manifest['version']}"
+    name = f"version {manifest['version']}"
+    try:
+        return _evaluate(path_utils.serving_model_path(uri), examples), name
+    except tf.errors.InvalidArgumentError:
+        return None, f"{name} cannot embed these clips: it wants other numbers or sizes of frames"
 
 
 def _bless(blessing: types.Artifact, model: types.Artifact, blessed: bool) -> None:

@@ -1,6 +1,7 @@
 """The whole pipeline, run as a user runs it."""
 
 import itertools
+import json
 import shutil
 import subprocess
 import sys
@@ -110,7 +111,24 @@ def test_unblessed_model_is_not_published(first_run, library):
     assert refused.code == 3, refused.stdout + refused.stderr
     assert "below the floor of 1.000" in refused.stdout
     assert "cached" in refused.stdout  # what the bar does not touch was not done again
+    report = refused.artifact("RetrievalEvaluator", "evaluation") / "retrieval.json"
+    found = json.loads(report.read_text())
+    # The same model, measured anew as the champion of this run.
+    assert found["champion"]["recall"] == found["candidate"]["recall"]
     assert refused.manifest == before
+
+
+def test_champion_of_another_geometry_is_not_compared(first_run, library, tmp_path):
+    """Where the live model cannot embed this run's clips, the run says so and goes on."""
+    shutil.copytree(first_run.output_dir / "published", tmp_path / "published")
+    others = (*TINY, "--num-frames", "3", "--epochs", "1")
+    second = run_locally(tmp_path, "--source", library, *others)
+    assert second.code == 0, second.stdout + second.stderr
+    assert (second.manifest["version"], second.manifest["parent"]) == (2, 1)
+    report = second.artifact("RetrievalEvaluator", "evaluation") / "retrieval.json"
+    found = json.loads(report.read_text())
+    assert found["champion"] is None
+    assert found["champion_note"].startswith("version 1 cannot embed these clips")
 
 
 def test_recommends_by_id_and_by_video(first_run, library, tmp_path):

@@ -5,8 +5,9 @@ import pytest
 from pipeline import options
 
 
-def read(*arguments, **defaults):
-    return options.parse_config(options.make_parser("test"), list(arguments), **defaults)
+def read(*arguments):
+    parser = options.make_parser("test")
+    return options.make_config(parser, options.parse_settings(parser, list(arguments)))
 
 
 def test_reads_every_kind_of_option():
@@ -21,10 +22,11 @@ def test_reads_every_kind_of_option():
     assert config.beam_args == ("--a=1", "--b=2")
 
 
-def test_given_options_win_over_the_caller_s_defaults():
-    """A source's own defaults stand until the user says otherwise."""
-    assert read(image_size=64).image_size == 64
-    assert read("--image-size", "96", image_size=64).image_size == 96
+def test_only_what_is_given_is_in_the_settings():
+    """A caller can tell what the user said from what is a default."""
+    parser = options.make_parser("test")
+    assert options.parse_settings(parser, []) == {}
+    assert options.parse_settings(parser, ["--k", "3"]) == {"k": 3}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,8 @@ def test_given_options_win_over_the_caller_s_defaults():
         (["--clips-per-class", "3,x,1"], ["--clips-per-class", "3,x,1"]),
         (["--split", "random"], ["--split", "group-hash", "random"]),
         (["--surprise"], ["--surprise"]),
+        (["--image", "64"], ["--image"]),
+        (["--beam-arg=runner"], ["--beam-arg", "--name", "runner"]),
     ],
 )
 def test_bad_options_give_one_line_and_exit_code_2(arguments, parts, capsys):
