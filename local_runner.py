@@ -9,7 +9,6 @@ import dataclasses
 import datetime
 import json
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -97,7 +96,7 @@ def _sample_library(config: PipelineConfig, board: console.Board) -> str:
     if not path.exists():
         import sample_library  # brings OpenCV: only where it is needed
 
-        with _stage(board, "SampleLibrary"):
+        with board.stage("SampleLibrary"):
             sample_library.make_library(path)
     return str(path)
 
@@ -123,7 +122,7 @@ def _plan(config: PipelineConfig) -> Plan:
 
 def _run_pipeline(config: PipelineConfig, plan: Plan, board: console.Board) -> dict:
     """Runs the DAG; returns what Pusher says."""
-    with _stage(board, "TFX"):  # imports take seconds
+    with board.stage("TFX"):  # imports take seconds
         from pipeline import local, pipeline
 
     output_dir = Path(config.output_dir).resolve()
@@ -160,19 +159,6 @@ def _summary(config: PipelineConfig, plan: Plan) -> list[tuple[str, str]]:
         ("published", f"version {live.version} in {live.path}"),
         ("ask it", ask),
     ]
-
-
-@contextlib.contextmanager
-def _stage(board: console.Board, name: str) -> Iterator[None]:
-    """Shows a step that is no node of the DAG."""
-    started = time.monotonic()
-    board.stage_started(name)
-    state = "failed"
-    try:
-        yield
-        state = "done"
-    finally:
-        board.stage_finished(name, state, time.monotonic() - started)
 
 
 @contextlib.contextmanager

@@ -5,9 +5,11 @@ libraries below it print goes to a log file, also what C++ writes to the file de
 """
 
 import contextlib
+import dataclasses
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -50,6 +52,13 @@ def quiet(log_file: Path) -> Iterator[TextIO]:
             os.close(descriptor)
 
 
+@dataclasses.dataclass
+class Stage:
+    """How a stage ended: "done", unless the body says "cached" or raises."""
+
+    state: str = "done"
+
+
 class Board(logging.Handler):
     """Shows stages and the progress that they report."""
 
@@ -84,19 +93,26 @@ class Board(logging.Handler):
             self._bars.stop()
         progress.logger.removeHandler(self)
 
-    def stage_started(self, stage: str) -> None:
-        """Shows `stage` as running."""
-        self._stage, self._message, self._last_share = stage, "", 0.0
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator["Stage"]:
+        """Shows a stage while the body runs, then how it ended and how long it took."""
+        stage = Stage()
+        started = time.monotonic()
+        self._stage, self._message, self._last_share = name, "", 0.0
         if self._console.is_terminal:
-            self._task = self._bars.add_task(stage, total=None, count="")
-
-    def stage_finished(self, stage: str, state: str, seconds: float) -> None:
-        """Shows how `stage` ended."""
-        if self._task is not None:
-            self._bars.remove_task(self._task)
-            self._task = None
-        line = f"{_MARKS[state]} {stage:<20} {state:<7} {seconds:7.1f} s  {self._message}"
-        self._console.print(line.rstrip())
+            self._task = self._bars.add_task(name, total=None, count="")
+        try:
+            yield stage
+        except BaseException:
+            stage.state = "failed"
+            raise
+        finally:
+            if self._task is not None:
+                self._bars.remove_task(self._task)
+                self._task = None
+            seconds = f"{time.monotonic() - started:7.1f} s"
+            line = f"{_MARKS[stage.state]} {name:<20} {stage.state:<7} {seconds}  {self._message}"
+            self._console.print(line.rstrip())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Shows progress."""

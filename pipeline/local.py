@@ -1,11 +1,7 @@
-"""TFX's LocalDagRunner, stage by stage: who watches learns when each starts and how it ends."""
+"""TFX's LocalDagRunner, stage by stage, with a board that shows each."""
 
-import contextlib
 import datetime
 import logging
-import time
-from collections.abc import Iterator
-from typing import Protocol
 
 from tfx import types
 from tfx.orchestration import metadata
@@ -14,15 +10,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import data_types, launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-
-class StageObserver(Protocol):
-    """Is told of stages."""
-
-    def stage_started(self, stage: str) -> None:
-        """Called before a stage runs."""
-
-    def stage_finished(self, stage: str, state: str, seconds: float) -> None:
-        """Called after it: `state` is "done", "cached" or "failed"."""
+from pipeline import console
 
 
 class StageError(RuntimeError):
@@ -31,7 +19,6 @@ class StageError(RuntimeError):
     def __init__(self, stage: str):
         """Names the stage."""
         super().__init__(f"{stage} failed")
-        self.stage = stage
 
 
 class LocalRunner(local_dag_runner.LocalDagRunner):
@@ -41,11 +28,11 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
       outputs: what each stage that ran gave, by stage and output name.
     """
 
-    def __init__(self, observer: StageObserver, uncached_nodes: frozenset[str]):
-        """Takes who is told of the stages, and the ids of those that never come from the cache."""
+    def __init__(self, board: console.Board, uncached_nodes: frozenset[str]):
+        """Takes what shows the stages, and the ids of those that never come from the cache."""
         super().__init__()
         self.outputs: dict[str, dict[str, list[types.Artifact]]] = {}
-        self._observer = observer
+        self._board = board
         self._uncached_nodes = uncached_nodes
 
     def run_with_ir(
@@ -58,39 +45,28 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
         runtime_parameter_utils.substitute_runtime_parameter(pipeline, {"pipeline-run-id": run_id})
         deployment = runner_utils.extract_local_deployment_config(pipeline)
         for node in pipeline.nodes:
-            stage = node.pipeline_node.node_info.id
-            if stage in self._uncached_nodes:
+            name = node.pipeline_node.node_info.id
+            if name in self._uncached_nodes:
                 node.pipeline_node.execution_options.caching_options.enable_cache = False
-            with _observed(self._observer, stage) as states:
-                info = _launch(pipeline, node.pipeline_node, deployment)
-                # A cached execution is told by its lack of an output folder.
-                states.append("done" if info and info.execution_output_uri else "cached")
-            self.outputs[stage] = dict(info.output_dict or {}) if info else {}
+            try:
+                with self._board.stage(name) as stage:
+                    info = _launch(pipeline, node.pipeline_node, deployment)
+                    # A cached execution is told by its lack of an output folder.
+                    if not (info and info.execution_output_uri):
+                        stage.state = "cached"
+            except Exception as error:
+                logging.exception("%s failed", name)
+                raise StageError(name) from error
+            self.outputs[name] = dict(info.output_dict or {}) if info else {}
 
 
 def run_pipeline(
-    pipeline: Pipeline, observer: StageObserver, uncached_nodes: frozenset[str]
+    pipeline: Pipeline, board: console.Board, uncached_nodes: frozenset[str]
 ) -> dict[str, dict[str, list[types.Artifact]]]:
     """Runs `pipeline`; returns what each stage that ran gave, by stage and output name."""
-    runner = LocalRunner(observer, uncached_nodes)
+    runner = LocalRunner(board, uncached_nodes)
     runner.run(pipeline)
     return runner.outputs
-
-
-@contextlib.contextmanager
-def _observed(observer: StageObserver, stage: str) -> Iterator[list[str]]:
-    """Tells `observer` of start and end; the body appends the state to the list it gets."""
-    states: list[str] = []
-    started = time.monotonic()
-    observer.stage_started(stage)
-    try:
-        yield states
-    except Exception as error:
-        logging.exception("%s failed", stage)
-        states.append("failed")
-        raise StageError(stage) from error
-    finally:
-        observer.stage_finished(stage, states[-1], time.monotonic() - started)
 
 
 def _launch(

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.e2e.runs import CLASSES, ROOT, TINY, run_locally
+from tests.range_server import RangeServer
 
 REAL_CLIPS = ROOT.parent / "shared" / "real-clips" / "UCF-101"
 
@@ -91,10 +92,12 @@ def test_nothing_changed_publishes_nothing(first_run, library):
     assert again.manifest == before
 
 
-def test_same_seed_same_result(first_run, library, tmp_path):
-    """Another run from nothing writes the same Examples and finds the same neighbors."""
-    second = run_locally(tmp_path, "--source", library, *TINY)
+def test_same_seed_same_result_over_http(first_run, library, tmp_path):
+    """A run on the same zip behind a server writes the same Examples, finds the same neighbors."""
+    with RangeServer({"library.zip": library.read_bytes()}) as server:
+        second = run_locally(tmp_path, "--source", server.url("library.zip"), *TINY)
     assert second.code == 0, second.stdout + second.stderr
+    assert {request.status for request in server.requests if request.method == "GET"} == {206}
     shards = sorted(first_run.artifact("ClipExampleGen", "examples").glob("Split-*/*"))
     assert len(shards) == 3
     for shard in shards:

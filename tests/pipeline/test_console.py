@@ -1,10 +1,12 @@
 """What a person sees, and what goes to the log."""
 
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import rich.console
 
 from components import progress
@@ -41,11 +43,9 @@ def test_quiet_leaves_only_what_is_meant_for_a_person(tmp_path):
 
 
 def run_stage(board):
-    with board:
-        board.stage_started("Trainer")
+    with board, board.stage("Trainer"):
         for epoch in range(101):
             progress.report("epochs", epoch, 100, loss=1 / (1 + epoch))
-        board.stage_finished("Trainer", "done", 12.34)
 
 
 def test_plain_lines_without_a_terminal():
@@ -55,7 +55,9 @@ def test_plain_lines_without_a_terminal():
     lines = stream.getvalue().splitlines()
     assert 5 <= len(lines) <= 15
     assert "epochs 100/100, loss 0.010" in lines[-2]
-    assert " ".join(lines[-1].split()) == "✓ Trainer done 12.3 s epochs 100/100, loss 0.010"
+    assert re.fullmatch(
+        r"✓ Trainer +done +\d+\.\d s  epochs 100/100, loss 0\.010", lines[-1].strip()
+    )
     assert "\x1b" not in stream.getvalue()
 
 
@@ -67,7 +69,21 @@ def test_live_bars_on_a_terminal():
     shown = stream.getvalue()
     assert "\x1b" in shown
     assert "epochs 100/100" in shown
-    assert "✓" in shown and "12.3 s" in shown
+    assert "✓" in shown and " s  epochs" in shown
+
+
+def test_how_a_stage_ended():
+    """A stage is done, or cached where its body says so, or failed where it raises."""
+    stream = io.StringIO()
+    with console.Board(console.make_console(stream)) as board:
+        with board.stage("First"):
+            pass
+        with board.stage("Second") as stage:
+            stage.state = "cached"
+        with pytest.raises(KeyboardInterrupt), board.stage("Third"):
+            raise KeyboardInterrupt
+    ends = [line.split()[:3] for line in stream.getvalue().splitlines()]
+    assert ends == [["✓", "First", "done"], ["=", "Second", "cached"], ["✗", "Third", "failed"]]
 
 
 def test_names_are_shown_as_they_are():
