@@ -72,11 +72,14 @@ class Board(logging.Handler):
         self._last_share = 0.0
         self._bars = rich.progress.Progress(
             rich.progress.TextColumn("  {task.description:<20}"),
-            rich.progress.BarColumn(bar_width=30),
-            rich.progress.TextColumn("{task.fields[count]}", markup=False),
+            rich.progress.BarColumn(bar_width=20),
             rich.progress.TimeElapsedColumn(),
+            rich.progress.TextColumn("{task.fields[count]}", markup=False),
             console=console,
             transient=True,
+            # What others print belongs into the log, not above the bars.
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
 
     def __enter__(self) -> "Board":
@@ -112,7 +115,7 @@ class Board(logging.Handler):
                 self._task = None
             seconds = f"{time.monotonic() - started:7.1f} s"
             line = f"{_MARKS[stage.state]} {name:<20} {stage.state:<7} {seconds}  {self._message}"
-            self._console.print(line.rstrip())
+            self._console.print(line.rstrip(), no_wrap=True, overflow="ellipsis")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Shows progress."""

@@ -16,7 +16,9 @@ class _ReportProgress(keras.callbacks.Callback):
         progress.report("epochs", 0, self.params["epochs"])
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        progress.report("epochs", epoch + 1, self.params["epochs"], **(logs or {}))
+        names = {"loss": "loss", "accuracy": "accuracy", "val_accuracy": "eval_accuracy"}
+        shown = {names[key]: value for key, value in (logs or {}).items() if key in names}
+        progress.report("epochs", epoch + 1, self.params["epochs"], **shown)
 
 
 def train(

@@ -72,6 +72,20 @@ def test_live_bars_on_a_terminal():
     assert "✓" in shown and " s  epochs" in shown
 
 
+def test_prints_of_others_stay_off_the_terminal(capsys):
+    """What a library prints while a bar is shown goes where stdout goes, not onto the board."""
+    stream = io.StringIO()
+    terminal = rich.console.Console(file=stream, force_terminal=True, width=40)
+    with console.Board(terminal) as board, board.stage("Trainer"):
+        print("noise")
+        print("trouble", file=sys.stderr)
+        progress.report("epochs", 1, 1, a_metric_of_a_long_name=1.0, and_another_one=2.0)
+    assert capsys.readouterr() == ("noise\n", "trouble\n")
+    assert "noise" not in stream.getvalue() and "trouble" not in stream.getvalue()
+    last = next(line for line in stream.getvalue().splitlines() if "✓" in line)
+    assert "another_one" not in last  # cropped, not wrapped
+
+
 def test_how_a_stage_ended():
     """A stage is done, or cached where its body says so, or failed where it raises."""
     stream = io.StringIO()
