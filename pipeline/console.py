@@ -133,10 +133,9 @@ class Board(logging.Handler):
 
 
 def make_console(stream: TextIO) -> rich.console.Console:
-    """Returns a console on `stream`; lines are not wrapped where it is no terminal."""
-    return rich.console.Console(
-        file=stream, highlight=False, soft_wrap=not stream.isatty(), emoji=False
-    )
+    """Returns a console on `stream`; where it is no terminal, lines are as long as they are."""
+    width = None if stream.isatty() else 10_000
+    return rich.console.Console(file=stream, width=width, highlight=False, emoji=False)
 
 
 def print_summary(console: rich.console.Console, rows: list[tuple[str, str]]) -> None:

@@ -45,7 +45,7 @@ def test_quiet_leaves_only_what_is_meant_for_a_person(tmp_path):
 def run_stage(board):
     with board, board.stage("Trainer"):
         for epoch in range(101):
-            progress.report("epochs", epoch, 100, loss=1 / (1 + epoch))
+            progress.report("epochs", epoch, 100, loss=1 / (1 + epoch), eval_accuracy=0.5)
 
 
 def test_plain_lines_without_a_terminal():
@@ -54,9 +54,10 @@ def test_plain_lines_without_a_terminal():
     run_stage(console.Board(console.make_console(stream)))
     lines = stream.getvalue().splitlines()
     assert 5 <= len(lines) <= 15
-    assert "epochs 100/100, loss 0.010" in lines[-2]
+    assert "epochs 100/100, loss 0.010, eval_accuracy 0.500" in lines[-2]
     assert re.fullmatch(
-        r"✓ Trainer +done +\d+\.\d s  epochs 100/100, loss 0\.010", lines[-1].strip()
+        r"✓ Trainer +done +\d+\.\d s  epochs 100/100, loss 0\.010, eval_accuracy 0\.500",
+        lines[-1].strip(),
     )
     assert "\x1b" not in stream.getvalue()
 
