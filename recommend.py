@@ -11,7 +11,6 @@ from pathlib import Path
 
 from components import published
 from pipeline import console, options
-from pipeline.config import PipelineConfig
 
 #: The settings of a run by which a new clip is decoded: arguments of `clips.decode`.
 _SAMPLING = ("num_frames", "frame_step", "image_size")
@@ -24,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--push-dir",
-        default=PipelineConfig().push_dir,
+        default="output/published",
         metavar="DIR",
         help="where versions are published (default: %(default)s)",
     )

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-#: How clips are assigned to splits; see `components.clip_example_gen.splits`.
-SPLIT_RULES = ("ucf101-1", "ucf101-2", "ucf101-3", "group-hash")
+from components.clip_example_gen import splits
 
 
 def parse_classes(text: str) -> int | tuple[str, ...]:
@@ -89,7 +88,7 @@ class PipelineConfig:
     split: str = _knob(
         "ucf101-1",
         "rule that assigns whole groups to splits",
-        choices=SPLIT_RULES,
+        choices=splits.SPLIT_METHODS,
         metavar="RULE",
     )
     num_frames: int = _knob(10, "frames sampled from a clip", parse=int, low=2, high=64)
