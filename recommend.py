@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from components import published
-from pipeline import console, options
+from pipeline import console
+from pipeline.parser import OptionParser
 
 #: The settings of a run by which a new clip is decoded: arguments of `clips.decode`.
 _SAMPLING = ("num_frames", "frame_step", "image_size")
@@ -18,9 +19,7 @@ _SAMPLING = ("num_frames", "frame_step", "image_size")
 
 def main(argv: list[str] | None = None) -> int:
     """Answers; returns the exit code."""
-    parser = options.OptionParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = OptionParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--push-dir",
         default="output/published",

@@ -2,20 +2,11 @@
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from pipeline.config import PipelineConfig
-
-
-class OptionParser(argparse.ArgumentParser):
-    """Says what is wrong in one line and exits with 2."""
-
-    def error(self, message: str) -> NoReturn:
-        """Prints `message` and exits."""
-        print(f"{self.prog}: error: {message}", file=sys.stderr)
-        raise SystemExit(2)
+from pipeline.parser import OptionParser
 
 
 def make_parser(description: str) -> OptionParser:
