@@ -1,4 +1,4 @@
-"""The dependencies' locks, the wheel, and the search for an interpreter."""
+"""The dependencies' locks, the wheel, and the search for an interpreter and a compiler."""
 
 import os
 import re
@@ -23,7 +23,7 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LINE_OF_PYTHON = {"3.10": "line-a", "3.11": "line-b", "3.12": "line-b", "3.13": "line-b"}
-LOCKS = ("bootstrap", "line-a", "line-b")
+LOCKS = ("bootstrap", "compiler", "line-a", "line-b")
 PACKAGES = ("components", "pipeline", "sample_library")
 THIS_PYTHON = "{}.{}".format(*sys.version_info[:2])
 
@@ -138,19 +138,12 @@ def wheel(tmp_path_factory):
     copy.mkdir()
     for name in (*PACKAGES, "schema", "tests"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.pyc"))
-    for path in [
-        *ROOT.glob("*.py"),
-        *(ROOT / n for n in ("pyproject.toml", "README.md", "LICENSE")),
-    ]:
+    extra = [ROOT / name for name in ("pyproject.toml", "README.md", "LICENSE")]
+    for path in [*ROOT.glob("*.py"), *extra]:
         shutil.copy(path, copy)
     build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
-    subprocess.run(
-        [sys.executable, "-c", build, folder],
-        cwd=copy,
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
+    command = [sys.executable, "-c", build, folder]
+    subprocess.run(command, cwd=copy, check=True, capture_output=True, timeout=120)
     (path,) = folder.glob("*.whl")
     with zipfile.ZipFile(path) as archive:
         yield archive
@@ -183,7 +176,7 @@ class Machine:
     def __init__(self, folder, glibc):
         self.bin, self.pyenv = folder / "bin", folder / "pyenv"
         self.bin.mkdir()
-        for tool in ("sed", "uname", "g++"):
+        for tool in ("sed", "uname"):
             if found := shutil.which(tool):
                 (self.bin / tool).symlink_to(found)
         self.script(self.bin / "getconf", f"echo glibc {glibc}" if glibc else "exit 1")
@@ -232,7 +225,7 @@ def test_python_that_is_named_is_taken(machine):
 
 @pytest.mark.parametrize(
     ("glibc", "version", "advice"),
-    [("2.36", "3.10", "pyenv install 3.10"), ("2.41", "3.13", "python3-dev g++")],
+    [("2.36", "3.10", "pyenv install 3.10"), ("2.41", "3.13", "python3-venv python3-dev")],
 )
 def test_no_python_fits(tmp_path, glibc, version, advice):
     """The error lists what was looked at and why each was passed over, and says what to install."""
@@ -272,15 +265,34 @@ def test_python_of_the_other_line(tmp_path):
     assert f"  {other}: is Python {THIS_PYTHON}, not {wanted}\n" in done.stderr
 
 
-def test_python_without_a_compiler(machine):
-    """One package is built from source: without a compiler the error names what to install."""
-    done = machine.find_python(PYTHON=sys.executable, CXX="/nonexistent/c++")
-    assert done.returncode == 1
-    assert "no /nonexistent/c++ (Debian, Ubuntu: apt-get install g++)\n" in done.stderr
-
-
 def test_system_without_glibc(tmp_path):
     """A system that the locks have no packages for is told so first of all."""
     done = Machine(tmp_path, None).find_python(PYTHON=sys.executable)
     assert done.returncode == 1
     assert "no glibc" in done.stderr
+
+
+def prepare_compiler(folder, cxx):
+    """Sources tools/compiler.sh with `echo` for Python; returns what it says and CXX."""
+    (folder / ".venv").mkdir()
+    shell = ["sh", "-euc", '. "$0"; echo "CXX=$CXX"', ROOT / "tools" / "compiler.sh"]
+    env = os.environ | {"CXX": cxx, "python": "echo"}
+    return subprocess.check_output(shell, cwd=folder, env=env, text=True, timeout=60)
+
+
+def test_compiler_that_works_is_left_alone(tmp_path):
+    """Where C++ can be compiled nothing is fetched, said or changed, and nothing is left behind."""
+    compiler = shutil.which("c++") or pytest.skip("there is no C++ compiler here")
+    assert prepare_compiler(tmp_path, f"{compiler} -O0") == f"CXX={compiler} -O0\n"
+    assert list((tmp_path / ".venv").iterdir()) == []
+
+
+@pytest.mark.parametrize("broken", ["/nonexistent/c++", "false"])
+def test_compiler_that_does_not_work_is_replaced(tmp_path, broken):
+    """Where none works, by name or by deed, the locked one is fetched and named to the builds."""
+    said, asked, found = prepare_compiler(tmp_path, broken).splitlines()
+    assert f"No C++ compiler works here ({broken})" in said
+    assert "--require-hashes" in asked
+    assert asked.endswith(f"--target {tmp_path}/.cache/zig --requirement requirements/compiler.txt")
+    assert found.startswith("CXX=zig c++ -target x86_64-linux-gnu.")
+    assert [pin.requirement.name for pin in read_lock("compiler")] == ["ziglang"]

@@ -9,8 +9,8 @@ fail() {
 }
 
 # Run by each candidate: prints "fits <base interpreter>", or says what is wrong. A virtual
-# environment's Python answers with the one it was made from. The headers and the compiler are for
-# pyfarmhash, which has no wheel.
+# environment's Python answers with the one it was made from. The headers are for pyfarmhash,
+# which has no wheel; tools/compiler.sh sees to the compiler.
 probe='
 import os, sys
 found, wanted = "%d.%d" % sys.version_info[:2], sys.argv[1].split()
@@ -27,13 +27,10 @@ for module in ("venv", "ensurepip", "ssl", "ctypes", "zlib", "bz2", "lzma", "sql
 if missing:
     hint = " (Debian, Ubuntu: apt-get install python%s-venv)" % found
     sys.exit("lacks %s%s" % (", ".join(missing), hint if "ensurepip" in missing else ""))
-import shutil, sysconfig
+import sysconfig
 header = os.path.join(sysconfig.get_paths()["include"], "Python.h")
 if not os.path.exists(header):
     sys.exit("lacks %s (Debian, Ubuntu: apt-get install python%s-dev)" % (header, found))
-compiler = (os.environ.get("CXX") or "g++").split()[0]
-if not shutil.which(compiler):
-    sys.exit("needs a C++ compiler: no %s (Debian, Ubuntu: apt-get install g++)" % compiler)
 print("fits " + os.path.realpath(sys._base_executable))
 '
 
@@ -64,16 +61,16 @@ minor=${glibc#*.}
 if [ "${minor%%.*}" -ge 39 ]; then
     versions="3.13 3.12 3.11"
     allowed="$versions 3.10"
-    advice="Install a Python 3.11 to 3.13 with its headers, and a C++ compiler, for example
-  Debian, Ubuntu:  apt-get install python3 python3-venv python3-dev g++
+    advice="Install a Python 3.11 to 3.13 with its headers, for example
+  Debian, Ubuntu:  apt-get install python3 python3-venv python3-dev
   pyenv:           pyenv install 3.13
 or name an interpreter:  make PYTHON=/path/to/python3.13 ..."
 else
     versions=3.10
     allowed=$versions
     advice="This system has $glibc, and newer Pythons' packages need 2.39. Install a Python 3.10
-with its headers, and a C++ compiler, for example
-  Ubuntu 22.04:  apt-get install python3.10 python3.10-venv python3.10-dev g++
+with its headers, for example
+  Ubuntu 22.04:  apt-get install python3.10 python3.10-venv python3.10-dev
   pyenv:         pyenv install 3.10
 or name an interpreter:  make PYTHON=/path/to/python3.10 ..."
 fi

@@ -28,3 +28,5 @@ lock requirements/line-a.txt pyproject.toml --extra dev --constraints "$bootstra
     --python-version 3.10 --python-platform x86_64-manylinux_2_28
 lock requirements/line-b.txt pyproject.toml --extra dev --constraints "$bootstrap" \
     --python-version 3.11 --universal
+# Where no C++ compiler works, tools/compiler.sh takes this one.
+echo "ziglang>=0.14" | lock requirements/compiler.txt - --python-version 3.10

@@ -47,6 +47,7 @@ echo "Setting up .venv: $("$python" -V), requirements/$line.txt"
 "$python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
     --requirement requirements/bootstrap.txt
 . tools/uv.sh
+. tools/compiler.sh
 
 # Without isolation, the few packages that have no wheel are built with the locked setuptools.
 "$python" -m uv pip sync --python "$python" --require-hashes --no-build-isolation \
