@@ -4,12 +4,10 @@ exit codes: 0 published, or already up to date; 2 bad input; 3 the model was not
 is published; 1 anything else.
 """
 
-import contextlib
 import dataclasses
 import datetime
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,8 +77,10 @@ def _run(config: PipelineConfig, board: console.Board) -> tuple[int, list[tuple[
     """Runs the stages; returns the exit code and the rows of the summary."""
     if not config.source:
         config = dataclasses.replace(config, source=_sample_library(config, board))
-    with _input_errors():
+    try:
         plan = _plan(config)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
     if plan.live and plan.live.manifest.run_fingerprint == plan.run_fingerprint:
         return DONE, [("already up to date", f"nothing changed since {plan.live.path}")]
     result = _run_pipeline(config, plan, board)
@@ -159,14 +159,6 @@ def _summary(config: PipelineConfig, plan: Plan) -> list[tuple[str, str]]:
         ("published", f"version {live.version} in {live.path}"),
         ("ask it", ask),
     ]
-
-
-@contextlib.contextmanager
-def _input_errors() -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise BadInput(str(error)) from error
 
 
 def _make_folders(*folders: str) -> None:

@@ -13,7 +13,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import embedder, progress
+from components import embedder, progress, published
 from components.bulk_inferrer import neighbors, tables
 
 
@@ -91,7 +91,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
         tables.write_neighbors(
             os.path.join(
-                artifact_utils.get_single_uri(output_dict["neighbors"]), "neighbors.parquet"
+                artifact_utils.get_single_uri(output_dict["neighbors"]), published.NEIGHBORS_FILE
             ),
             found,
             embedded.clip_ids,

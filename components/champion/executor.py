@@ -31,4 +31,4 @@ class Executor(base_executor.BaseExecutor):
             exec_properties["push_dir"], int(exec_properties["live_version"])
         )
         io_utils.copy_dir(str(live.model_dir), path_utils.serving_model_path(champion.uri))
-        shutil.copyfile(live.manifest_path, os.path.join(champion.uri, "manifest.json"))
+        shutil.copyfile(live.manifest_path, os.path.join(champion.uri, published.MANIFEST_FILE))

@@ -17,10 +17,9 @@ from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components import features, progress
+from components import features, progress, published
 from components.clip_example_gen import archive, shards, splits
 
-CLIPS_FILE = "clips.parquet"
 REJECTS_FILE = "rejects.parquet"
 CLIPS_PER_SHARD = 32
 #: More rejected clips than this share of all stop the run.
@@ -150,7 +149,7 @@ def _write_tables(results: Sequence[shards.ShardResult], root: str) -> None:
     """Writes the rows of all shards as two Parquet files, sorted by clip_id."""
     rows = [row for result in results for row in result.rows]
     rejects = [reject for result in results for reject in result.rejects]
-    _write_table(f"{root}/{CLIPS_FILE}", rows, _CLIPS_SCHEMA)
+    _write_table(f"{root}/{published.CLIPS_FILE}", rows, _CLIPS_SCHEMA)
     _write_table(f"{root}/{REJECTS_FILE}", rejects, _REJECTS_SCHEMA)
 
 
@@ -170,7 +169,7 @@ def _read_table(path: str) -> list[dict[str, Any]]:
 def _check_rejects(root: str) -> None:
     """Raises ValueError where too many clips were rejected, or all of a split."""
     rejects = _read_table(f"{root}/{REJECTS_FILE}")
-    per_split = Counter(row["split"] for row in _read_table(f"{root}/{CLIPS_FILE}"))
+    per_split = Counter(row["split"] for row in _read_table(f"{root}/{published.CLIPS_FILE}"))
     total = len(rejects) + per_split.total()
     if len(rejects) > MAX_REJECTED_SHARE * total:
         reasons = "; ".join(f"{r['clip_id']} ({r['stage']}): {r['reason']}" for r in rejects[:20])

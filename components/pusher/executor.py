@@ -12,6 +12,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
+from components import published
 from components.pusher import publish
 
 
@@ -39,8 +40,8 @@ class Executor(base_executor.BaseExecutor):
                 exec_properties["push_dir"],
                 model_dir=path_utils.serving_model_path(uris["model"]),
                 embeddings_dir=uris["embeddings"],
-                neighbors_path=os.path.join(uris["neighbors"], "neighbors.parquet"),
-                clips_path=os.path.join(uris["examples"], "clips.parquet"),
+                neighbors_path=os.path.join(uris["neighbors"], published.NEIGHBORS_FILE),
+                clips_path=os.path.join(uris["examples"], published.CLIPS_FILE),
                 facts=publish.Facts(
                     model_id=retrieval["candidate"]["model_id"],
                     config=json.loads(exec_properties["settings"]),

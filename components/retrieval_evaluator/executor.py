@@ -11,7 +11,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components import embedder
+from components import embedder, published
 from components.retrieval_evaluator import gates, metrics
 
 #: Ranks at which recall is measured.
@@ -76,7 +76,7 @@ def _evaluate_champion(
     uri: str, examples: list[types.Artifact]
 ) -> tuple[dict[str, Any] | None, str]:
     """Returns the champion's metrics, or None and why there are none."""
-    manifest_path = os.path.join(uri, "manifest.json")
+    manifest_path = os.path.join(uri, published.MANIFEST_FILE)
     if not fileio.exists(manifest_path):
         return None, "no champion: this is the first version"
     with fileio.open(manifest_path, "r") as file:

@@ -5,7 +5,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components import progress
+from components import features, progress
 from components.trainer import input_fn, model, signatures
 
 
@@ -41,13 +41,12 @@ def train(
     """
     keras.utils.set_random_seed(config["seed"])
     tf.config.experimental.enable_op_determinism()
-    num_classes = transform.vocabulary_size_by_name("class_name")
+    num_classes = transform.vocabulary_size_by_name(features.CLASS_NAME)
     network = model.build_network(config["num_frames"], config["image_size"], num_classes)
     steps_per_epoch = -(-input_fn.count_records(train_files) // config["batch_size"])
     network.compile(
         optimizer=model.make_optimizer(config["learning_rate"], config["epochs"] * steps_per_epoch),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[],
         weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
     network.fit(

@@ -7,9 +7,6 @@ import tensorflow_transform as tft
 
 from components import features
 
-#: Name of the vocabulary asset: line i is the class of label i.
-CLASS_VOCABULARY = "class_name"
-
 
 def decode_frames(frames: tf.Tensor, image_size: int) -> tf.Tensor:
     """Decodes JPEG frames.
@@ -48,8 +45,9 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     pixels = tf.ensure_shape(
         decode_frames(frames, image_size), [None, num_frames, image_size, image_size, 3]
     )
+    # The vocabulary has the feature's name; its line i is the class of label i.
     label = tft.compute_and_apply_vocabulary(
-        inputs[features.CLASS_NAME], default_value=-1, vocab_filename=CLASS_VOCABULARY
+        inputs[features.CLASS_NAME], default_value=-1, vocab_filename=features.CLASS_NAME
     )
     return {
         features.FRAMES_XF: pixels,
