@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components import published
-from components.clip_example_gen import archive, splits
+from components.clip_example_gen import archive, selection
 from pipeline import console, options
 from pipeline.config import PipelineConfig, code_version
 
@@ -78,15 +78,17 @@ def _run(config: PipelineConfig, board: console.Board) -> tuple[int, list[tuple[
     if not config.source:
         config = dataclasses.replace(config, source=_sample_library(config, board))
     try:
-        plan = _plan(config)
+        plan = _plan(config, board)
     except ValueError as error:
         raise BadInput(str(error)) from error
     if plan.live and plan.live.manifest.run_fingerprint == plan.run_fingerprint:
         return DONE, [("already up to date", f"nothing changed since {plan.live.path}")]
     result = _run_pipeline(config, plan, board)
+    clips = ", ".join(f"{split} {count}" for split, count in plan.clips_per_split.items())
+    rows = [("clips", clips), *_left_out(result["examples"])]
     if result["version"] is None:
-        return NOT_BLESSED, [("not published", result["message"])]
-    return DONE, _summary(config, plan)
+        return NOT_BLESSED, [*rows, ("not published", result["message"])]
+    return DONE, [*rows, *_summary(config)]
 
 
 def _sample_library(config: PipelineConfig, board: console.Board) -> str:
@@ -101,21 +103,32 @@ def _sample_library(config: PipelineConfig, board: console.Board) -> str:
     return str(path)
 
 
-def _plan(config: PipelineConfig) -> Plan:
+def _plan(config: PipelineConfig, board: console.Board) -> Plan:
     """Lists the source and assigns the splits; raises ValueError where that cannot be done."""
-    with archive.open_source(config.source) as source:
-        refs = splits.select_classes(source.clips(), config.classes)
-    by_split = splits.assign_splits(
-        refs, split=config.split, clips_per_class=config.clips_per_class, seed=config.seed
-    )
-    data_version = archive.fingerprint(ref for refs in by_split.values() for ref in refs)
+    with (
+        board.stage("Source"),
+        archive.open_archive(
+            config.source,
+            timeout_sec=config.fetch_timeout,
+            download_dir=archive.download_dir(config.store_dir),
+            beam_args=config.beam_args,
+        ) as opened,
+    ):
+        selected = selection.select(
+            opened,
+            classes=config.classes,
+            split=config.split,
+            split_fractions=config.split_fractions,
+            clips_per_class=config.clips_per_class,
+            seed=config.seed,
+        )
     live_version = published.current_version(config.push_dir)
     return Plan(
-        clips_per_split={split: len(refs) for split, refs in by_split.items()},
-        data_version=data_version,
+        clips_per_split={split: len(refs) for split, refs in selected.assigned.items()},
+        data_version=selected.data_version,
         live=published.open_published(config.push_dir) if live_version else None,
         run_fingerprint=config.fingerprint(
-            data_version, code_version("components", "pipeline", "schema/schema.pbtxt")
+            selected.data_version, code_version("components", "pipeline", "schema/schema.pbtxt")
         ),
     )
 
@@ -147,18 +160,48 @@ def _beam_args(config: PipelineConfig) -> tuple[str, ...]:
     return config.beam_args if elsewhere else (*LOCAL_BEAM_ARGS, *config.beam_args)
 
 
-def _summary(config: PipelineConfig, plan: Plan) -> list[tuple[str, str]]:
+def _summary(config: PipelineConfig) -> list[tuple[str, str]]:
     live = published.open_published(config.push_dir)
     metrics = live.manifest.metrics
     recall = ", ".join(f"@{rank} {value:.3f}" for rank, value in metrics["recall"].items())
     ask = f"python recommend.py --push-dir {config.push_dir} --clip-id {live.clip_ids()[0]}"
     return [
-        ("clips", ", ".join(f"{split} {count}" for split, count in plan.clips_per_split.items())),
         ("test accuracy", f"{metrics['accuracy']:.3f}"),
         ("recall across groups", f"{recall}; mAP@10 {metrics['map_at_10']:.3f}"),
         ("published", f"version {live.version} in {live.path}"),
         ("ask it", ask),
     ]
+
+
+def _left_out(examples_uri: str) -> list[tuple[str, str]]:
+    """Returns a row for the clips that were rejected, and one for those that are alike."""
+    from components.clip_example_gen import duplicates, listing, tables
+
+    rejects = tables.read_table(f"{examples_uri}/{tables.REJECTS_FILE}", listing.Reject)
+    alike = tables.read_table(f"{examples_uri}/{tables.DUPLICATES_FILE}", duplicates.Duplicate)
+    found = {
+        ("rejected", tables.REJECTS_FILE): [
+            f"{row.clip_id or row.member} ({row.stage}: {row.reason})" for row in rejects
+        ],
+        ("same bytes, kept once", tables.DUPLICATES_FILE): [
+            f"{row.clip_id} is {row.other_clip_id}" for row in alike if row.kind == "exact"
+        ],
+        ("alike across splits", tables.DUPLICATES_FILE): [
+            f"{row.clip_id} ({row.split}) and {row.other_clip_id} ({row.other_split})"
+            for row in alike
+            if row.kind == "near"
+        ],
+    }
+    return [
+        (name, _shorten(items, f"{examples_uri}/{file}"))
+        for (name, file), items in found.items()
+        if items
+    ]
+
+
+def _shorten(items: list[str], path: str) -> str:
+    more = f" and {len(items) - 3} more" if len(items) > 3 else ""
+    return f"{len(items)}: {'; '.join(items[:3])}{more}; see {path}"
 
 
 def _make_folders(*folders: str) -> None:

@@ -40,7 +40,8 @@ class PublishedVersion(artifact.Artifact):
     """What Pusher did: where a version was published, or why none was.
 
     ```
-    <uri>/result.json   {"version": int or null, "push_dir": str, "message": str}
+    <uri>/result.json   {"version": int or null, "push_dir": str, "message": str,
+                         "examples": str, where the tables of the run's clips are}
     ```
     """
 

@@ -6,7 +6,7 @@ turns them into the `*_xf` features that the network sees.
 
 CLIP_ID = "clip_id"  # bytes, e.g. v_Archery_g09_c03
 GROUP = "group"  # bytes, the source video, e.g. Archery_g09
-CLASS_NAME = "class_name"  # bytes, e.g. Archery
+CLASS_NAME = "class_name"  # bytes, e.g. Archery; empty for an unlabeled clip
 FRAMES = "frames"  # bytes [T], JPEG, RGB, square
 NUM_FRAMES = "num_frames"  # int64, frames that decode in the whole clip
 WIDTH = "width"  # int64, pixels of the clip's own frames
@@ -34,5 +34,7 @@ WATCHED = (
     MOTION,
 )
 
-#: Splits, in the order in which they are shown.
+#: Splits of the labeled clips, in the order in which they are shown.
 SPLITS = ("train", "eval", "test")
+#: The split of the clips without a class: embedded and recommended, never trained on.
+UNLABELED = "unlabeled"

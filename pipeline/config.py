@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ def parse_classes(text: str) -> int | tuple[str, ...]:
     if text.lstrip("-").isdigit():
         return int(text)
     return tuple(name.strip() for name in text.split(","))
+
+
+def parse_fractions(text: str) -> tuple[float, ...]:
+    """Reads `"0.6,0.2,0.2"`."""
+    return tuple(float(part) for part in text.split(","))
 
 
 def parse_clips_per_class(text: str) -> tuple[int, ...]:
@@ -57,7 +63,7 @@ class PipelineConfig:
 
     source: str = _knob(
         "",
-        "clips: an http(s) zip (read by ranges), a local zip, or a folder; "
+        "clips: a zip or a folder, local or s3:// or gs://, or an http(s) zip, read by ranges; "
         "default: the sample library, made on the first run",
         metavar="SOURCE",
     )
@@ -70,6 +76,12 @@ class PipelineConfig:
     push_dir: str = _knob(
         "",
         "where versions are published; default: OUTPUT_DIR/published",
+        metavar="DIR",
+        shapes_result=False,
+    )
+    store_dir: str = _knob(
+        "",
+        "where decoded clips are kept from run to run; default: OUTPUT_DIR/clip_store",
         metavar="DIR",
         shapes_result=False,
     )
@@ -91,6 +103,23 @@ class PipelineConfig:
         choices=splits.SPLIT_METHODS,
         metavar="RULE",
     )
+    split_fractions: tuple[float, ...] = _knob(
+        (0.6, 0.2, 0.2),
+        "shares of the groups for train,eval,test under group-hash",
+        parse=parse_fractions,
+        metavar="X,X,X",
+    )
+    max_reject_fraction: float = _knob(
+        0.01, "share of the clips that may be unusable", parse=float, low=0, high=1, metavar="X"
+    )
+    fetch_workers: int = _knob(
+        8, "clips on their way at once, for each Beam worker", parse=int, low=1, high=256,
+        shapes_result=False,
+    )  # fmt: skip
+    fetch_timeout: float = _knob(
+        300.0, "seconds that fetching one clip may take, retries included", parse=float, low=1,
+        high=86_400, shapes_result=False,
+    )  # fmt: skip
     num_frames: int = _knob(10, "frames sampled from a clip", parse=int, low=2, high=64)
     frame_step: int = _knob(
         15, "frames between samples; shrinks to fit short clips", parse=int, low=1, high=1000
@@ -147,8 +176,16 @@ class PipelineConfig:
                 "clips_per_class: expected three numbers of 1 or more (train,eval,test); "
                 f"got {self.clips_per_class}"
             )
-        if not self.push_dir:
-            object.__setattr__(self, "push_dir", str(Path(self.output_dir) / "published"))
+        if len(self.split_fractions) != 3 or not all(
+            0 < f < math.inf for f in self.split_fractions
+        ):
+            raise ValueError(
+                "split_fractions: expected three numbers above 0 (train,eval,test); "
+                f"got {self.split_fractions}"
+            )
+        for name, folder in (("push_dir", "published"), ("store_dir", "clip_store")):
+            if not getattr(self, name):
+                object.__setattr__(self, name, str(Path(self.output_dir) / folder))
 
     def result_settings(self) -> dict[str, Any]:
         """Returns, ready for JSON, the settings on which the published result depends."""

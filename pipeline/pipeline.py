@@ -87,12 +87,22 @@ def _data_nodes(config: PipelineConfig, facts: RunFacts) -> list[BaseNode]:
         classes=config.classes,
         clips_per_class=config.clips_per_class,
         split=config.split,
+        split_fractions=config.split_fractions,
         num_frames=config.num_frames,
         frame_step=config.frame_step,
         image_size=config.image_size,
         seed=config.seed,
+        max_reject_fraction=config.max_reject_fraction,
+        fetch_workers=config.fetch_workers,
+        fetch_timeout=config.fetch_timeout,
+        store_dir=config.store_dir,
         data_version=facts.data_version,
         code_version=code_version("components/clip_example_gen", "components/features.py"),
+        decode_version=code_version(
+            "components/clip_example_gen/clips.py",
+            "components/clip_example_gen/containers.py",
+            "components/clip_example_gen/examples.py",
+        ),
     )
     examples = example_gen.outputs["examples"]
     curated_schema = CuratedSchema(text=_SCHEMA_FILE.read_text())

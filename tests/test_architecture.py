@@ -26,12 +26,20 @@ HOMES = {
         "components/*/executor.py",
         "components/trainer/train.py",
     ),
-    "apache_beam": ("components/*/executor.py",),
+    "apache_beam": ("components/*/executor.py", "components/clip_example_gen/beam_files.py"),
     "kfp": ("pipeline/kubeflow/*.py", "kubeflow_runner.py"),
     "cv2": ("components/clip_example_gen/clips.py", "sample_library/*.py"),
     "keras": ("components/trainer/*.py",),
-    "faiss": ("components/bulk_inferrer/neighbors.py",),
+    "faiss": (
+        "components/bulk_inferrer/neighbors.py",
+        "components/clip_example_gen/duplicates.py",
+    ),
     "remotezip": ("components/clip_example_gen/remote.py",),
+    "requests": (
+        "components/clip_example_gen/download.py",
+        "components/clip_example_gen/remote.py",
+        "components/clip_example_gen/transport.py",
+    ),
     "rich": ("pipeline/console.py", "recommend.py"),
 }
 

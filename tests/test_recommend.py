@@ -93,7 +93,7 @@ def test_more_than_there_are(push_dir):
         (["--push-dir", "/nowhere", "--clip-id", "x"], ["none in /nowhere"]),
         (["--push-dir", "README.md", "--clip-id", "x"], ["README.md", "cannot be read"]),
         (["--video", "/nowhere.avi"], ["--video", "/nowhere.avi"]),
-        (["--video", "README.md"], ["video", "without a video stream"]),
+        (["--video", "README.md"], ["video", "text file"]),
         ([], ["--clip-id", "--video"]),
     ],
 )

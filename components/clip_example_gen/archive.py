@@ -1,240 +1,210 @@
-"""Where clips come from: a zip behind http(s), a zip file or a folder.
+"""Where clips come from: zips and folders, here, behind http(s), or on what Beam can reach.
 
-Listing reads names, sizes and checksums only; a clip's bytes are fetched one at a time.
+Listing reads names, sizes and checksums only; files are fetched one by one, by many threads.
 """
 
-import hashlib
+import contextlib
 import os
-import re
 import stat
-import zipfile
+import tempfile
 import zlib
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
-from components.clip_example_gen import remote
-
-VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mov", ".mkv", ".webm"})
-_EXPECTED = "an http(s) URL of a zip, a zip file or a folder"
-_LAYOUT = f"<class>/<name> with one of {', '.join(sorted(VIDEO_SUFFIXES))}"
-_UCF101_STEM = re.compile(r"v_(?P<name>.+)_g(?P<group>\d+)_c\d+")
-# The one class of UCF101 whose folder and file names differ.
-_UCF101_SPELLINGS = {"HandStandPushups": "HandstandPushups"}
-# A connection that breaks within a body is beyond the HTTP client's own retries.
-_REMOTE_READ_ATTEMPTS = 3
+_EXPECTED = "a zip or a folder, local or on s3:// or gs://, or an http(s) URL of a zip"
+_CHUNK = 1 << 20
 
 
 class SourceError(ValueError):
-    """A source, or a clip in it, that cannot be read; the message is one line."""
+    """A source that cannot be read, or does not answer; the message is one line."""
 
 
-@dataclass(frozen=True)
-class ClipRef:
-    """One clip of a source, without its pixels.
+class MemberError(ValueError):
+    """A file of a source that cannot be had while others can; the message is one line."""
+
+
+class Entry(NamedTuple):
+    """One file of a source.
 
     Attributes:
-      clip_id: unique in the source, e.g. v_Archery_g09_c03.
-      class_name: e.g. Archery.
-      group: the video that the clip was cut from, e.g. Archery_g09.
-      source: the URL or path, as it was given.
-      member: the file's path inside the source, with "/" between its parts.
+      member: its path inside the source, with "/" between the parts, as it is: perhaps unsafe.
       size: bytes.
-      crc32: of the bytes, from the zip's directory; None in a folder, which knows it only by
-        reading every file.
-      modified_ns: when the file was last changed, in nanoseconds since 1970; None in a zip.
+      crc32: of the bytes, from a zip's directory; None in a folder, which does not know it.
+      modified_ns: when it was last changed, nanoseconds since 1970; None in a zip.
+      compressed_size: bytes in the zip; None in a folder.
     """
 
-    clip_id: str
-    class_name: str
-    group: str
-    source: str
-    member: str
-    size: int
-    crc32: int | None
-    modified_ns: int | None = None
-
-
-class _Entry(NamedTuple):
     member: str
     size: int
     crc32: int | None
     modified_ns: int | None
+    compressed_size: int | None
 
 
-class Source(ABC):
-    """An open source; a context manager. Not to be shared between threads: open one for each."""
+class Fetched(NamedTuple):
+    """A file that is here now, its size and CRC32 checked.
+
+    Attributes:
+      path: where.
+      crc32: of the bytes.
+      wire_bytes: received for it over a network, failed attempts included.
+      retries: attempts that failed before.
+      temporary: whether `discard` removes it.
+    """
+
+    path: str
+    crc32: int
+    wire_bytes: int = 0
+    retries: int = 0
+    temporary: bool = False
+
+    def discard(self) -> None:
+        """Removes the file if it is a temporary one."""
+        if self.temporary:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+
+
+class Archive(ABC):
+    """An open source; a context manager. Threads may share it."""
 
     def __init__(self, source: str) -> None:
+        """Use `open_archive`."""
         self.source = source
 
-    def __enter__(self) -> "Source":
+    def __enter__(self) -> "Archive":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def clips(self) -> tuple[ClipRef, ...]:
-        """Returns every clip, sorted by `clip_id`.
-
-        Hidden files, other files than videos, and names that would leave the source
-        (absolute, or with "..") are passed over.
+    @abstractmethod
+    def entries(self) -> list[Entry]:
+        """Returns every file, in no particular order.
 
         Raises:
-          SourceError: there is no clip, or two clips would get one id.
+          SourceError: the source cannot be listed.
         """
-        entries = sorted({e.member: e for e in self._entries() if _is_clip(e.member)}.values())
-        refs = _name_clips(self.source, entries)
-        if not refs:
-            raise SourceError(f"source: no clips in {self.source!r}; expected {_LAYOUT}")
-        return refs
 
-    def read(self, ref: ClipRef) -> bytes:
-        """Returns the clip's file, its size and CRC32 checked against `ref`.
+    @abstractmethod
+    def fetch(self, entry: Entry) -> Fetched:
+        """Brings a file here; the caller discards it.
 
         Raises:
-          SourceError: it cannot be read, or is not what was listed.
+          MemberError: this file cannot be had: it is gone, encrypted, not as it was listed.
+          SourceError: the source does not answer.
         """
-        data = self._read(ref.member)
-        if len(data) != ref.size:
-            raise SourceError(
-                f"{ref.member} in {self.source!r}: expected {ref.size} bytes, got {len(data)}"
-            )
-        if ref.crc32 is not None and zlib.crc32(data) != ref.crc32:
-            raise SourceError(
-                f"{ref.member} in {self.source!r}: expected CRC32 {ref.crc32:08x}, "
-                f"got {zlib.crc32(data):08x}"
-            )
-        return data
 
-    @abstractmethod
-    def close(self) -> None:
-        """Releases files and connections."""
+    def crc32(self, entry: Entry) -> int:
+        """Returns the checksum of a file, which is read only where the source does not know it."""
+        if entry.crc32 is not None:
+            return entry.crc32
+        fetched = self.fetch(entry)
+        fetched.discard()
+        return fetched.crc32
 
-    @abstractmethod
-    def _entries(self) -> Iterator[_Entry]:
-        """Yields every file of the source, clip or not."""
-
-    @abstractmethod
-    def _read(self, member: str) -> bytes:
-        """Returns the file's bytes, or raises SourceError."""
+    def close(self) -> None:  # noqa: B027 - most have nothing to do
+        """Releases connections."""
 
 
-class _FolderSource(Source):
-    def close(self) -> None:
-        pass
+class _Folder(Archive):
+    def entries(self) -> list[Entry]:
+        return list(self._walk())
 
-    def _entries(self) -> Iterator[_Entry]:
-        for folder, _, names in os.walk(self.source):
+    def _walk(self) -> Iterator[Entry]:
+        for folder, _, names in os.walk(self.source, onerror=self._fail):
             for path in (Path(folder, name) for name in names):
-                with suppress(FileNotFoundError):  # a dangling link, or removed since
+                with contextlib.suppress(FileNotFoundError):  # a dangling link, or removed since
                     status = path.stat()
                     if stat.S_ISREG(status.st_mode):
                         member = path.relative_to(self.source).as_posix()
-                        yield _Entry(member, status.st_size, None, status.st_mtime_ns)
+                        yield Entry(member, status.st_size, None, status.st_mtime_ns, None)
 
-    def _read(self, member: str) -> bytes:
+    def _fail(self, error: OSError) -> None:
+        raise SourceError(f"source: cannot read {error.filename!r}: {error.strerror}") from error
+
+    def fetch(self, entry: Entry) -> Fetched:
+        path = os.path.join(os.path.abspath(self.source), entry.member)
         try:
-            return Path(self.source, member).read_bytes()
+            with open(path, "rb") as file:
+                size, crc32 = copy(file, None)
         except OSError as error:
-            raise SourceError(f"{member} in {self.source!r}: {remote.describe(error)}") from error
+            raise MemberError(f"{path!r}: {error.strerror}") from error
+        if size != entry.size:
+            raise MemberError(f"{path!r}: expected {entry.size} bytes, got {size}: it has changed")
+        return Fetched(path, crc32)
 
 
-class _ZipSource(Source):
-    """A zip, local or remote: `open_zip` opens it, again after a read that failed."""
+def open_archive(
+    source: str,
+    *,
+    timeout_sec: float = 300.0,
+    download_dir: str | None = None,
+    beam_args: Sequence[str] = (),
+) -> Archive:
+    """Opens a zip or a folder.
 
-    def __init__(self, source: str, open_zip: Callable[[], zipfile.ZipFile], attempts: int) -> None:
-        super().__init__(source)
-        self._open_zip = open_zip
-        self._attempts = attempts
-        self._zip = self._open()
-
-    def _open(self) -> zipfile.ZipFile:
-        try:
-            return self._open_zip()
-        except remote.READ_ERRORS as error:
-            raise SourceError(
-                f"source: cannot read {self.source!r} as a zip: {remote.describe(error)}; "
-                f"expected {_EXPECTED}"
-            ) from error
-
-    def close(self) -> None:
-        self._zip.close()
-
-    def _entries(self) -> Iterator[_Entry]:
-        for info in self._zip.infolist():
-            if not info.is_dir():
-                yield _Entry(info.filename, info.file_size, info.CRC, None)
-
-    def _read(self, member: str) -> bytes:
-        for _ in range(self._attempts):
-            try:
-                if self._zip.fp is None:
-                    self._zip = self._open()
-                return self._zip.read(member)
-            except KeyError:
-                raise SourceError(f"{member} in {self.source!r}: no longer there") from None
-            except remote.READ_ERRORS as error:
-                failure = error
-                self._zip.close()  # a broken response would stay in its buffer
-        reason = remote.describe(failure)
-        raise SourceError(f"{member} in {self.source!r}: {reason}") from failure
-
-
-def open_source(source: str) -> Source:
-    """Opens an http(s) zip, a zip file or a folder.
+    Args:
+      source: a local path, an http(s) URL of a zip, or a URI that Beam's filesystems know.
+      timeout_sec: how long fetching one file over http(s) may take, retries included.
+      download_dir: where a zip goes whose server sends it only as a whole; None: a folder among
+        the system's temporary files.
+      beam_args: options for Beam's filesystems, such as --s3_endpoint_url.
 
     Raises:
-      SourceError: there is no such source, or it is none of the three.
+      SourceError: there is no such source, it cannot be read, or it does not answer.
     """
-    if urlsplit(source).scheme in ("http", "https"):
-        return _ZipSource(source, lambda: remote.open_remote_zip(source), _REMOTE_READ_ATTEMPTS)
+    from components.clip_example_gen import zips  # it knows `Archive`
+
+    scheme = source.partition("://")[0].lower() if "://" in source else ""
+    if scheme in ("http", "https"):
+        from components.clip_example_gen import remote
+
+        return remote.open_url(
+            source,
+            timeout_sec=timeout_sec,
+            download_dir=download_dir or os.path.join(tempfile.gettempdir(), "clip-recommender"),
+        )
+    if scheme:
+        from components.clip_example_gen import beam_files  # brings Beam: seconds
+
+        return beam_files.open_uri(source, beam_args)
     if os.path.isdir(source):
-        return _FolderSource(source)
+        return _Folder(source)
     if os.path.isfile(source):
-        return _ZipSource(source, lambda: zipfile.ZipFile(source), attempts=1)
+        return zips.ZipArchive(source, zips.LocalZip(source))
     raise SourceError(f"source: expected {_EXPECTED}, found nothing at {source!r}")
 
 
-def fingerprint(refs: Iterable[ClipRef]) -> str:
-    """Returns the version of the data as sha256 in hex.
-
-    It changes with any id, class, size and CRC32 (a zip) or time of change (a folder), and not
-    with the place or the order of the clips.
-    """
-    rows = sorted((r.clip_id, r.class_name, r.size, r.crc32, r.modified_ns) for r in refs)
-    return hashlib.sha256(repr(rows).encode()).hexdigest()
+def download_dir(store_dir: str) -> str | None:
+    """Returns where whole zips are kept beside the store of decoded clips, if that is local."""
+    return None if "://" in store_dir else os.path.join(store_dir, "downloads")
 
 
-def _is_clip(member: str) -> bool:
-    path = PurePosixPath(member)
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)  # ".." is one too
-    outside = path.is_absolute() or bool(PureWindowsPath(member).anchor) or "\\" in member
-    return path.suffix.lower() in VIDEO_SUFFIXES and not hidden and not outside
+@contextlib.contextmanager
+def temporary_file() -> Iterator[BinaryIO]:
+    """Opens a file for `Fetched.path`; it is removed where the body fails."""
+    with tempfile.NamedTemporaryFile(prefix="clip-", delete=False) as file:
+        try:
+            yield file  # type: ignore[misc]
+        except BaseException:
+            os.unlink(file.name)
+            raise
 
 
-def _name_clips(source: str, entries: list[_Entry]) -> tuple[ClipRef, ...]:
-    """Gives every entry its class, group and id."""
-    stems = Counter(PurePosixPath(entry.member).stem for entry in entries)
-    refs: dict[str, ClipRef] = {}
-    for entry in entries:
-        path = PurePosixPath(entry.member)
-        if match := _UCF101_STEM.fullmatch(path.stem):
-            class_name = _UCF101_SPELLINGS.get(match["name"], match["name"])
-            clip_id, group = path.stem, f"{class_name}_g{match['group']}"
-        else:
-            class_name = path.parent.name or Path(source).stem
-            clip_id = path.stem if stems[path.stem] == 1 else f"{class_name}_{path.stem}"
-            group = clip_id
-        if clip_id in refs:
-            raise SourceError(
-                f"source: two clips of {source!r} get the id {clip_id!r}: "
-                f"{refs[clip_id].member} and {entry.member}; rename one"
-            )
-        refs[clip_id] = ClipRef(clip_id, class_name, group, source, *entry)
-    return tuple(refs[clip_id] for clip_id in sorted(refs))
+def copy(source: BinaryIO, target: BinaryIO | None) -> tuple[int, int]:
+    """Reads `source` to its end, into `target` if given; returns size in bytes and CRC32."""
+    size = crc32 = 0
+    while block := source.read(_CHUNK):
+        size += len(block)
+        crc32 = zlib.crc32(block, crc32)
+        if target is not None:
+            target.write(block)
+    return size, crc32
+
+
+def one_line(error: BaseException) -> str:
+    """Returns what an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,27 +1,46 @@
 """Decoding: from a video file to a fixed number of square RGB frames."""
 
+import hashlib
 import os
-import tempfile
+import re
 from typing import NamedTuple
+
+from components.clip_example_gen.containers import MAX_FRAMES, ClipError, check_container
 
 # Read by OpenCV when it first opens a video: FFmpeg prints to stderr otherwise, and a broken
 # clip is reported by ClipError.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+# Read whenever it opens one. The wheel of 4.11 for Linux takes no notice: `check_container` does
+# the same there, by the first bytes.
+os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = (
+    "protocol_whitelist;file|format_whitelist;"
+    "avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpeg,mpegvideo,m4v"
+)
 
 import cv2
 import numpy as np
 
 JPEG_QUALITY = 95
+#: Decoders of another version may give other pixels.
+OPENCV_VERSION = cv2.__version__
+#: 8K. A header can claim any size, and memory is taken before a frame is decoded.
+MAX_PIXELS = 2**25
 
 # Clips are decoded side by side, one thread each; threads within a clip only cost.
 cv2.setNumThreads(1)
 # OpenCV 4.14 has it in another place than 4.11.
 (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)
 _CAPTURE_PARAMETERS = (cv2.CAP_PROP_N_THREADS, 1)
+_PACKETS_ONLY = (cv2.CAP_PROP_FORMAT, -1)
 
+_MOTION_JPEG = (b"MJPG", b"JPEG", b"MJPA", b"AVRN", b"DMB1", b"LJPG", b"IJPG")
+# SOFn, its length, then what the layout depends on; ISO/IEC 10918-1, B.2.2.
+_FRAME_HEADER = re.compile(
+    rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]..(.{5}[\x01-\x04].{12})", re.S
+)
 
-class ClipError(ValueError):
-    """A file that does not decode to a clip; the message is one line."""
+# Levels of gray. Below it, a re-encoded frame shares no more of its hash than others do.
+_FLAT_STD = 2.0
 
 
 class Clip(NamedTuple):
@@ -44,20 +63,23 @@ class Clip(NamedTuple):
     duration_sec: float
 
 
-def sample_indices(num_available: int, num_frames: int, frame_step: int) -> np.ndarray:
+def sample_indices(
+    num_available: int, num_frames: int, frame_step: int, window: float = 0.5
+) -> np.ndarray:
     """Returns which frames of a clip to take, int64 [num_frames], never falling.
 
-    The frames lie `frame_step` apart in a window at the clip's center. The step shrinks, to 1
-    at the least, until the window fits; a clip of fewer than `num_frames` frames gives every
-    frame, in order, some of them more than once and as evenly as can be.
+    The frames lie `frame_step` apart in one window. The step shrinks, to 1 at the least, until
+    the window fits; a clip of fewer than `num_frames` frames gives every frame, in order, some
+    of them more than once and as evenly as can be.
 
     Args:
       num_available: frames in the clip, at least 1.
       num_frames: frames to take, at least 1.
       frame_step: at least 1.
+      window: where the window lies, from 0, at the clip's start, to 1, at its end.
 
     Raises:
-      ValueError: an argument is less than 1.
+      ValueError: an argument is out of its range.
     """
     arguments = {
         "num_available": num_available,
@@ -67,40 +89,47 @@ def sample_indices(num_available: int, num_frames: int, frame_step: int) -> np.n
     for name, value in arguments.items():
         if value < 1:
             raise ValueError(f"{name}: expected at least 1, got {value}")
+    if not 0 <= window <= 1:
+        raise ValueError(f"window: expected 0 to 1, got {window}")
     steps = np.arange(num_frames, dtype=np.int64)
     if num_available < num_frames:
         return steps * num_available // num_frames
     step = min(frame_step, max(1, (num_available - 1) // max(1, num_frames - 1)))
-    start = (num_available - 1 - step * (num_frames - 1)) // 2
+    start = int((num_available - 1 - step * (num_frames - 1)) * window)
     return start + step * steps
 
 
-def decode(
-    video: bytes | str | os.PathLike, *, num_frames: int, frame_step: int, image_size: int
-) -> Clip:
-    """Decodes the frames of `sample_indices`, short side to `image_size`, center-cropped.
+def decode(path: str | os.PathLike, *, num_frames: int, frame_step: int, image_size: int) -> Clip:
+    """Decodes the frames of `sample_indices`: their center squares, resized to `image_size`.
+
+    Frames are counted, not timed: of a clip with a varying frame rate, those are taken that lie
+    `frame_step` frames apart. They are turned upright where the file says how it was held.
+
+    A file that was cut short or damaged gives the frames that decode. Where frames change their
+    size midway, all have the first size, and OpenCV 4.11 shows those of another size garbled.
 
     Args:
-      video: the file's bytes, or its path.
+      path: a file: AVI, MOV, MP4, Matroska, WebM or bare MPEG.
       num_frames: frames to take, at least 1.
       frame_step: frames between two that are taken.
       image_size: height and width of the frames that are returned, pixels.
 
     Raises:
-      ClipError: the file is missing or empty, or no frame of it decodes.
+      ClipError: the file is missing or empty, is none of these, has no video stream or no frame
+        that decodes, more than MAX_FRAMES frames or frames of more than MAX_PIXELS, is Motion
+        JPEG whose pixel format changes, or is named by no UTF-8.
     """
-    if not isinstance(video, bytes):
-        if not os.path.isfile(video):
-            raise ClipError(f"video: expected a file, found none at {os.fspath(video)!r}")
-        if not os.path.getsize(video):
-            raise ClipError("video: expected a clip, got an empty file")
-        return _decode(os.fspath(video), num_frames, frame_step, image_size)
-    if not video:
-        raise ClipError("video: expected a clip, got an empty file")
-    with tempfile.NamedTemporaryFile(prefix="clip-") as file:
-        file.write(video)
-        file.flush()
-        return _decode(file.name, num_frames, frame_step, image_size)
+    check_container(path)
+    # Absolute, so that FFmpeg takes no name for a protocol.
+    absolute = os.path.abspath(path)
+    try:
+        absolute.encode()
+    except UnicodeEncodeError:  # OpenCV would not survive it
+        raise ClipError(f"video: expected a name in UTF-8, got {os.fspath(path)!r}") from None
+    try:
+        return _decode(absolute, num_frames, frame_step, image_size)
+    except cv2.error as error:
+        raise ClipError(f"video: OpenCV failed: {error.err}") from error
 
 
 def encode_jpeg(frame: np.ndarray) -> bytes:
@@ -116,6 +145,37 @@ def encode_jpeg(frame: np.ndarray) -> bytes:
     return jpeg.tobytes()
 
 
+def brightness(frames: np.ndarray) -> float:
+    """Returns the mean of `frames`, uint8 [T, H, W, 3], as a share of white in [0, 1]."""
+    return cv2.mean(_rows(frames))[0] / 255
+
+
+def motion(frames: np.ndarray) -> float:
+    """Returns the mean absolute difference of consecutive `frames`, uint8 [T, H, W, 3], in [0, 1].
+
+    0 for a single frame.
+    """
+    if len(frames) < 2:
+        return 0.0
+    rows = _rows(frames)
+    return cv2.norm(rows[1:], rows[:-1], cv2.NORM_L1) / (255 * rows[1:].size)
+
+
+def perceptual_hash(frames: np.ndarray) -> bytes:
+    """Returns 24 bytes that differ in few bits where clips look alike.
+
+    pHash (C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010)
+    of the first, middle and last frame, 64 bits each: which of the 8 x 8 lowest frequencies of
+    the gray frame, at 32 x 32 pixels, are above their median. A flat frame, such as a black one,
+    has no look: its bits stand for the pixels of all frames, and agree with those of no other
+    clip unless every pixel does.
+
+    Args:
+      frames: uint8 [T, H, W, 3], RGB.
+    """
+    return b"".join(_hash(frames[index], frames) for index in (0, len(frames) // 2, -1))
+
+
 class _Pass(NamedTuple):
     frames: dict[int, np.ndarray]  # those that were wanted, by index
     num_frames: int
@@ -125,6 +185,7 @@ class _Pass(NamedTuple):
 
 def _decode(path: str, num_frames: int, frame_step: int, image_size: int) -> Clip:
     capture = _open(path)
+    _check_motion_jpeg(capture, path)
     fps = capture.get(cv2.CAP_PROP_FPS)
     fps = fps if 0 < fps < float("inf") else 0.0
     # What a file states of its frame count may be wrong. It is a guess at which frames will be
@@ -153,6 +214,12 @@ def _open(path: str) -> cv2.VideoCapture:
     capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, _CAPTURE_PARAMETERS)
     if not capture.isOpened():
         raise ClipError("video: expected a clip, got a file without a video stream")
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # off by default where FFmpeg is asked for
+    width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+    if width * height > MAX_PIXELS:
+        raise ClipError(
+            f"video: expected frames of at most {MAX_PIXELS} pixels, got {width:.0f} x {height:.0f}"
+        )
     return capture
 
 
@@ -168,16 +235,54 @@ def _grab(capture: cv2.VideoCapture, wanted: np.ndarray | None, image_size: int)
                 height, width = frame.shape[:2]
                 frames[count] = _fit(frame, image_size)
         count += 1
+        if count > MAX_FRAMES:
+            raise ClipError(f"video: expected at most {MAX_FRAMES} frames, got more")
     capture.release()
     return _Pass(frames, count, height, width)
 
 
+def _check_motion_jpeg(capture: cv2.VideoCapture, path: str) -> None:
+    """Refuses Motion JPEG in which size or pixel format change, as some trail cameras write it.
+
+    OpenCV 4.11 converts every picture in the way of the first, reads beyond the end of smaller
+    ones, and the process may end there. In Motion JPEG every frame states its own format; other
+    codecs state one for the whole clip.
+    """
+    tag = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
+    if tag.to_bytes(4, "little").upper() not in _MOTION_JPEG:
+        return
+    packets = cv2.VideoCapture(path, cv2.CAP_FFMPEG, (*_CAPTURE_PARAMETERS, *_PACKETS_ONLY))
+    layouts: set[tuple[bytes, int, bytes]] = set()
+    while len(layouts) < 2 and packets.grab():
+        found, packet = packets.retrieve()
+        headers = _FRAME_HEADER.findall(packet.tobytes()) if found else []
+        for header in headers[-1:]:  # a thumbnail's comes before
+            components = header[5]
+            layouts.add((header[:5], components, header[7 : 6 + 3 * components : 3]))
+    if len(layouts) > 1:
+        raise ClipError("video: expected frames of one format, got Motion JPEG that changes it")
+
+
 def _fit(frame: np.ndarray, image_size: int) -> np.ndarray:
-    """Returns BGR [H, W, 3] as RGB [image_size, image_size, 3]: short side to size, center."""
+    """Returns the center square of BGR [H, W, 3] as RGB [image_size, image_size, 3]."""
     height, width = frame.shape[:2]
-    scale = image_size / min(height, width)
-    height, width = round(height * scale), round(width * scale)
-    frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
-    top, left = (height - image_size) // 2, (width - image_size) // 2
-    square = frame[top : top + image_size, left : left + image_size]
-    return cv2.cvtColor(square, cv2.COLOR_BGR2RGB)
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    # Cropped first: a frame of extreme shape would grow beyond all measure.
+    square = frame[top : top + side, left : left + side]
+    resized = cv2.resize(square, (image_size, image_size), interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
+
+
+def _rows(frames: np.ndarray) -> np.ndarray:
+    """Returns uint8 [T, H, W, 3] as an image of one channel, [T, H * W * 3], for OpenCV."""
+    return frames.reshape(len(frames), -1)
+
+
+def _hash(frame: np.ndarray, frames: np.ndarray) -> bytes:
+    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(gray, (32, 32), interpolation=cv2.INTER_AREA)
+    if small.std() < _FLAT_STD:
+        return hashlib.blake2b(frames.tobytes(), digest_size=8).digest()
+    low = cv2.dct(small.astype(np.float32))[:8, :8].ravel()
+    return np.packbits(low > np.median(low)).tobytes()

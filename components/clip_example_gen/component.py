@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
@@ -10,20 +11,31 @@ from tfx.types import component_spec, standard_artifacts
 from components.clip_example_gen import executor
 
 
+def _parameter(kind: type) -> component_spec.ExecutionParameter:
+    return component_spec.ExecutionParameter(type=kind)
+
+
 class ClipExampleGenSpec(types.ComponentSpec):
-    """Parameters are strings and integers, which every orchestrator can pass on."""
+    """Parameters are strings and numbers, which every orchestrator can pass on."""
 
     PARAMETERS = {
-        "source": component_spec.ExecutionParameter(type=str),
-        "classes": component_spec.ExecutionParameter(type=str),  # JSON
-        "clips_per_class": component_spec.ExecutionParameter(type=str),  # JSON
-        "split": component_spec.ExecutionParameter(type=str),
-        "num_frames": component_spec.ExecutionParameter(type=int),
-        "frame_step": component_spec.ExecutionParameter(type=int),
-        "image_size": component_spec.ExecutionParameter(type=int),
-        "seed": component_spec.ExecutionParameter(type=int),
-        "data_version": component_spec.ExecutionParameter(type=str),
-        "code_version": component_spec.ExecutionParameter(type=str),
+        "source": _parameter(str),  # a zip or a folder, as `archive.open_archive` takes it
+        "classes": _parameter(str),  # JSON: so many classes, the first by name, or their names
+        "clips_per_class": _parameter(str),  # JSON: the most clips for train, eval and test
+        "split": _parameter(str),  # one of `splits.SPLIT_METHODS`
+        "split_fractions": _parameter(str),  # JSON: shares of train, eval, test in group-hash
+        "num_frames": _parameter(int),  # frames to take from a clip
+        "frame_step": _parameter(int),  # frames between two that are taken
+        "image_size": _parameter(int),  # height and width of the frames, pixels
+        "seed": _parameter(int),  # chooses the clips where there are more than clips_per_class
+        "max_reject_fraction": _parameter(float),  # the share of clips that may be unusable
+        "fetch_workers": _parameter(int),  # clips on their way at once, for each Beam worker
+        "fetch_timeout": _parameter(float),  # seconds that one clip may take, with all retries
+        "store_dir": _parameter(str),  # keeps decoded clips: a folder, s3:// or gs://
+        # So that caching sees what changed:
+        "data_version": _parameter(str),  # `listing.fingerprint` of the clips
+        "code_version": _parameter(str),  # of the whole stage
+        "decode_version": _parameter(str),  # of what decides what is in an Example
     }
     INPUTS = {}
     OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
@@ -32,9 +44,10 @@ class ClipExampleGenSpec(types.ComponentSpec):
 class ClipExampleGen(base_beam_component.BaseBeamComponent):
     """Turns the clips of a zip or a folder into Examples with the splits train, eval and test.
 
-    The artifact holds `Split-<split>/data_tfrecord-NNNNN-of-NNNNN`, uncompressed, and beside
-    the splits `clips.parquet`, a row for every clip, and `rejects.parquet`, a row for every
-    clip that could not be used.
+    Clips without a class are a fourth split, unlabeled. The artifact holds
+    `Split-<split>/data_tfrecord-NNNNN-of-NNNNN`, uncompressed, and beside the splits, as
+    Parquet: `clips`, a row for every clip; `rejects`, for every clip that could not be used;
+    `duplicates`, for clips that are alike.
     """
 
     SPEC_CLASS = ClipExampleGenSpec
@@ -43,42 +56,17 @@ class ClipExampleGen(base_beam_component.BaseBeamComponent):
     def __init__(
         self,
         *,
-        source: str,
         classes: int | Sequence[str],
         clips_per_class: Sequence[int],
-        split: str,
-        num_frames: int,
-        frame_step: int,
-        image_size: int,
-        seed: int,
-        data_version: str,
-        code_version: str,
+        split_fractions: Sequence[float],
+        **parameters: Any,
     ) -> None:
-        """Declares the node.
-
-        Args:
-          source: an http(s) URL of a zip, a zip file or a folder.
-          classes: so many classes, the first by name, or the names of some.
-          clips_per_class: the most clips of a class in train, eval and test.
-          split: `ucf101-1`, `ucf101-2`, `ucf101-3` or `group-hash`.
-          num_frames: frames to take from a clip.
-          frame_step: frames between two that are taken.
-          image_size: height and width of the frames, pixels.
-          seed: chooses the clips where there are more than `clips_per_class`.
-          data_version: `archive.fingerprint` of the source, so that caching sees a change.
-          code_version: changes with the code, likewise.
-        """
+        """Declares the node; the parameters are those of `ClipExampleGenSpec`, all of them."""
         spec = ClipExampleGenSpec(
-            source=source,
             classes=json.dumps(classes),
             clips_per_class=json.dumps(clips_per_class),
-            split=split,
-            num_frames=num_frames,
-            frame_step=frame_step,
-            image_size=image_size,
-            seed=seed,
-            data_version=data_version,
-            code_version=code_version,
+            split_fractions=json.dumps(split_fractions),
             examples=types.Channel(type=standard_artifacts.Examples),
+            **parameters,
         )
         super().__init__(spec=spec)

@@ -49,28 +49,11 @@ def to_example(
         features.HEIGHT: _int64(height),
         features.FPS: _float(fps),
         features.DURATION_SEC: _float(duration_sec),
-        features.BRIGHTNESS: _float(brightness(frames)),
-        features.MOTION: _float(motion(frames)),
+        features.BRIGHTNESS: _float(clips.brightness(frames)),
+        features.MOTION: _float(clips.motion(frames)),
     }
     example = tf.train.Example(features=tf.train.Features(feature=feature))
     return example.SerializeToString(deterministic=True)
-
-
-def brightness(frames: np.ndarray) -> float:
-    """Returns the mean of `frames`, uint8 of any shape, as a share of white in [0, 1]."""
-    return float(frames.mean() / 255)
-
-
-def motion(frames: np.ndarray) -> float:
-    """Returns the mean absolute difference of consecutive `frames`, uint8 [T, ...], in [0, 1].
-
-    0 for a single frame.
-    """
-    if len(frames) < 2:
-        return 0.0
-    before, after = frames[:-1], frames[1:]
-    difference = np.maximum(before, after) - np.minimum(before, after)  # stays within uint8
-    return float(difference.mean() / 255)
 
 
 def write_shard(path: str, temp_dir: str, examples: Iterable[bytes]) -> None:

@@ -1,15 +1,16 @@
 """Executor of ClipExampleGen: lists the source, shares the work out through Beam, reports."""
 
-import io
+import functools
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
 from apache_beam.metrics import Metrics
+from apache_beam.utils.shared import Shared
 from tfx import types
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
@@ -18,33 +19,41 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components import features, progress, published
-from components.clip_example_gen import archive, shards, splits
-
-REJECTS_FILE = "rejects.parquet"
-CLIPS_PER_SHARD = 32
-#: More rejected clips than this share of all stop the run.
-MAX_REJECTED_SHARE = 0.01
-
-_CLIPS_SCHEMA = pa.schema(
-    [
-        ("clip_id", pa.string()),
-        ("class_name", pa.string()),
-        ("group", pa.string()),
-        ("split", pa.string()),
-        ("source", pa.string()),
-        ("member", pa.string()),
-        ("size", pa.int64()),
-        ("crc32", pa.uint32()),
-        ("num_frames", pa.int64()),
-        ("fps", pa.float64()),
-        ("duration_sec", pa.float64()),
-    ]
+from components.clip_example_gen import archive, clips, duplicates, fetching, selection, shards
+from components.clip_example_gen.duplicates import Duplicate
+from components.clip_example_gen.listing import Reject
+from components.clip_example_gen.shards import ClipRow
+from components.clip_example_gen.store import ClipStore, part_name
+from components.clip_example_gen.tables import (
+    DUPLICATES_FILE,
+    REJECTS_FILE,
+    read_table,
+    write_table,
 )
-_REJECTS_SCHEMA = pa.schema([(name, pa.string()) for name in shards.Reject._fields])
+
+CLIPS_PER_SHARD = 32
+#: So many rejected clips are named in an error.
+_SHOWN_REJECTS = 20
+
+
+class _Ingestion(NamedTuple):
+    """What every worker needs to know; it carries no connection and no pixels."""
+
+    source: str
+    open_archive: Callable[[], archive.Archive]
+    connection: Shared  # of the workers in one process
+    fetch_workers: int
+    sampling: shards.Sampling
+    store: ClipStore
+    root: str
+
+    @property
+    def temp_dir(self) -> str:
+        return f"{self.root}/temporary"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Writes Examples, clips.parquet and rejects.parquet."""
+    """Writes Examples, clips.parquet, rejects.parquet and duplicates.parquet."""
 
     def Do(
         self,
@@ -55,39 +64,38 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Runs the ingestion; parameters are those of `ClipExampleGenSpec`.
 
         Raises:
-          ValueError: the source cannot be read, classes or splits cannot be had of it, or too
-            many clips are rejected.
+          ValueError: the source cannot be read or does not answer, classes or splits cannot be
+            had of it, or too many clips are rejected.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict["examples"])
-        source = exec_properties["source"]
-        with archive.open_source(source) as opened:
-            listed = opened.clips()
-        assigned = splits.assign_splits(
-            splits.select_classes(listed, json.loads(exec_properties["classes"])),
-            split=exec_properties["split"],
-            clips_per_class=json.loads(exec_properties["clips_per_class"]),
-            seed=int(exec_properties["seed"]),
-        )
-        planned = shards.plan_shards(assigned, root=examples.uri, clips_per_shard=CLIPS_PER_SHARD)
-        sampling = shards.Sampling(
-            *(int(exec_properties[name]) for name in shards.Sampling._fields)
-        )
-        self._make_shards(planned, source, sampling, examples.uri)
-        _check_rejects(examples.uri)
-        examples.split_names = artifact_utils.encode_split_names(list(assigned))
+        ingestion = _ingestion(exec_properties, examples.uri, self._beam_pipeline_args or [])
+        with ingestion.connection.acquire(ingestion.open_archive) as opened:
+            selected = selection.select(
+                opened,
+                classes=json.loads(exec_properties["classes"]),
+                split=exec_properties["split"],
+                split_fractions=json.loads(exec_properties["split_fractions"]),
+                clips_per_class=json.loads(exec_properties["clips_per_class"]),
+                seed=int(exec_properties["seed"]),
+            )
+            self._ingest(ingestion, selected, float(exec_properties["max_reject_fraction"]))
+        examples.split_names = artifact_utils.encode_split_names(list(selected.assigned))
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
-        examples.set_string_custom_property("input_fingerprint", archive.fingerprint(listed))
+        examples.set_string_custom_property("input_fingerprint", selected.data_version)
 
-    def _make_shards(
-        self,
-        planned: Sequence[shards.Shard],
-        source: str,
-        sampling: shards.Sampling,
-        root: str,
+    def _ingest(
+        self, ingestion: _Ingestion, selected: selection.Selection, max_reject_fraction: float
     ) -> None:
-        temp_dir = f"{root}/temporary"
-        total = sum(len(shard.refs) for shard in planned)
+        total = sum(map(len, selected.assigned.values()))
+        _check_rejects(selected.rejects, total, max_reject_fraction, ingestion.root)
+        stored = ingestion.store.index()
+        planned = shards.plan_shards(
+            selected.assigned,
+            root=ingestion.root,
+            clips_per_shard=CLIPS_PER_SHARD,
+            stored=stored,
+        )
         try:
             with self._make_beam_pipeline() as pipeline:
                 _ = (
@@ -95,88 +103,138 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                     # A shard names its clips and holds none. Any: pickled, with no row schema.
                     | "CreateShards" >> beam.Create(planned).with_output_types(Any)
                     | "SpreadShards" >> beam.Reshuffle()
-                    | "MakeShard" >> beam.ParDo(_MakeShard(source, sampling, temp_dir, root, total))
+                    | "MakeShard" >> beam.ParDo(_MakeShard(ingestion, total))
                     | "CollectResults" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
-                    | "WriteTables" >> beam.Map(_write_tables, root)
+                    | "WriteTables"
+                    >> beam.Map(
+                        _write_tables, ingestion.root, selected.rejects, selected.duplicates
+                    )
                 )
         finally:
-            progress.counts.forget(root)
-            if fileio.exists(temp_dir):
-                fileio.rmtree(temp_dir)
+            progress.counts.forget(ingestion.root)
+            if fileio.exists(ingestion.temp_dir):
+                fileio.rmtree(ingestion.temp_dir)
+        rejects = read_table(f"{ingestion.root}/{REJECTS_FILE}", Reject)
+        _prune(ingestion.store, planned, rejects, stored, selected.keys)
+        _check_rejects(rejects, total, max_reject_fraction, ingestion.root)
+        _check_splits(read_table(f"{ingestion.root}/{published.CLIPS_FILE}", ClipRow))
+
+
+def _ingestion(properties: dict[str, Any], root: str, beam_args: Sequence[str]) -> _Ingestion:
+    sampling = shards.Sampling(*(int(properties[name]) for name in shards.Sampling._fields))
+    # What is decoded otherwise is kept elsewhere.
+    recipe = json.dumps([*sampling, properties["decode_version"], clips.OPENCV_VERSION])
+    store_dir = properties["store_dir"]
+    return _Ingestion(
+        source=properties["source"],
+        open_archive=functools.partial(
+            archive.open_archive,
+            properties["source"],
+            timeout_sec=float(properties["fetch_timeout"]),
+            download_dir=None if "://" in store_dir else f"{store_dir}/downloads",
+            beam_args=tuple(beam_args),
+        ),
+        connection=Shared(),
+        fetch_workers=int(properties["fetch_workers"]),
+        sampling=sampling,
+        store=ClipStore(f"{store_dir}/{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"),
+        root=root,
+    )
 
 
 @beam.typehints.with_output_types(Any)
 class _MakeShard(beam.DoFn):
-    """Makes shards; each instance holds its own connection to the source."""
+    """Makes shards; the instances in a process share one listing of the source."""
 
-    def __init__(
-        self, source: str, sampling: shards.Sampling, temp_dir: str, run: str, total: int
-    ) -> None:
-        self._source_name = source
-        self._source: archive.Source | None = None
-        self._sampling = sampling
-        self._temp_dir = temp_dir
-        self._run = run
+    def __init__(self, ingestion: _Ingestion, total: int) -> None:
+        self._ingestion = ingestion
         self._total = total
-        self._counters = {
-            name: Metrics.counter("clip_example_gen", name)
-            for name in ("clips", "rejects", "decoded_frames", "fetched_bytes")
-        }
+        self._fetcher: fetching.Fetcher | None = None
 
     def setup(self) -> None:
-        self._source = archive.open_source(self._source_name)
+        opened = self._ingestion.connection.acquire(self._ingestion.open_archive)
+        self._fetcher = fetching.Fetcher(opened, self._ingestion.fetch_workers)
 
     def process(self, shard: shards.Shard) -> Iterator[shards.ShardResult]:
         result = shards.make_shard(
             shard,
-            self._source,
-            self._sampling,
-            temp_dir=self._temp_dir,
-            on_clip=lambda: progress.counts.add(self._run, "clips", 1, self._total),
+            self._fetcher,
+            self._ingestion.store,
+            self._ingestion.sampling,
+            source=self._ingestion.source,
+            temp_dir=self._ingestion.temp_dir,
+            on_clip=lambda: progress.counts.add(self._ingestion.root, "clips", 1, self._total),
         )
-        self._counters["clips"].inc(len(result.rows))
-        self._counters["rejects"].inc(len(result.rejects))
-        self._counters["decoded_frames"].inc(result.decoded_frames)
-        self._counters["fetched_bytes"].inc(result.fetched_bytes)
+        counts = {"clips": len(result.rows), "rejects": len(result.rejects), **result.counts}
+        for name, count in counts.items():
+            Metrics.counter("clip_example_gen", name).inc(count)
         yield result
 
     def teardown(self) -> None:
-        if self._source is not None:
-            self._source.close()
+        if self._fetcher is not None:
+            self._fetcher.close()
 
 
-def _write_tables(results: Sequence[shards.ShardResult], root: str) -> None:
-    """Writes the rows of all shards as two Parquet files, sorted by clip_id."""
+def _write_tables(
+    results: Sequence[shards.ShardResult],
+    root: str,
+    listed_rejects: Sequence[Reject],
+    exact: Sequence[Duplicate],
+) -> None:
+    """Writes the tables of all shards."""
     rows = [row for result in results for row in result.rows]
     rejects = [reject for result in results for reject in result.rejects]
-    _write_table(f"{root}/{published.CLIPS_FILE}", rows, _CLIPS_SCHEMA)
-    _write_table(f"{root}/{REJECTS_FILE}", rejects, _REJECTS_SCHEMA)
+    looks = b"".join(look for result in results for look in result.looks)
+    near = duplicates.near(
+        [row.clip_id for row in rows],
+        [row.split for row in rows],
+        np.frombuffer(looks, np.uint8).reshape(-1, duplicates.HASH_BYTES),
+    )
+    write_table(f"{root}/{published.CLIPS_FILE}", ClipRow, rows)
+    write_table(f"{root}/{REJECTS_FILE}", Reject, [*listed_rejects, *rejects])
+    write_table(f"{root}/{DUPLICATES_FILE}", Duplicate, [*exact, *near])
 
 
-def _write_table(path: str, rows: Sequence[NamedTuple], schema: pa.Schema) -> None:
-    table = pa.Table.from_pylist([row._asdict() for row in sorted(rows)], schema=schema)
-    buffer = io.BytesIO()  # pyarrow asks more of a file than TFX's files offer
-    pq.write_table(table, buffer)
-    with fileio.open(path, "wb") as file:
-        file.write(buffer.getvalue())
+def _prune(
+    store: ClipStore,
+    planned: Sequence[shards.Shard],
+    rejects: Sequence[Reject],
+    stored: dict[str, str],
+    listed: frozenset[str],
+) -> None:
+    """Takes out of the store what this run's shards replace and what the source no longer has."""
+    not_fetched = {reject.clip_id for reject in rejects if reject.stage == "fetch"}
+    held = [
+        [ref.key() for ref in shard.refs if ref.clip_id not in not_fetched] for shard in planned
+    ]
+    elsewhere = listed.difference(*held)
+    store.keep(
+        {part_name(keys) for keys in held} | {stored[key] for key in elsewhere & set(stored)}
+    )
 
 
-def _read_table(path: str) -> list[dict[str, Any]]:
-    with fileio.open(path, "rb") as file:
-        return pq.read_table(io.BytesIO(file.read())).to_pylist()
+def _check_rejects(
+    rejects: Sequence[Reject], clips_taken: int, max_fraction: float, root: str
+) -> None:
+    """Raises ValueError where too many clips were rejected; all of them are then in the table."""
+    if len(rejects) <= max_fraction * clips_taken:
+        return
+    path = f"{root}/{REJECTS_FILE}"
+    write_table(path, Reject, rejects)
+    shown = "; ".join(
+        f"{reject.clip_id or reject.member} ({reject.stage}): {reject.reason}"
+        for reject in rejects[:_SHOWN_REJECTS]
+    )
+    more = len(rejects) - _SHOWN_REJECTS
+    raise ValueError(
+        f"source: {len(rejects)} of {clips_taken} clips cannot be used, expected at most "
+        f"max_reject_fraction {max_fraction:g}: {shown}"
+        + (f"; and {more} more" if more > 0 else "")
+        + f"; see {path}"
+    )
 
 
-def _check_rejects(root: str) -> None:
-    """Raises ValueError where too many clips were rejected, or all of a split."""
-    rejects = _read_table(f"{root}/{REJECTS_FILE}")
-    per_split = Counter(row["split"] for row in _read_table(f"{root}/{published.CLIPS_FILE}"))
-    total = len(rejects) + per_split.total()
-    if len(rejects) > MAX_REJECTED_SHARE * total:
-        reasons = "; ".join(f"{r['clip_id']} ({r['stage']}): {r['reason']}" for r in rejects[:20])
-        more = f"; and {len(rejects) - 20} more, see {root}/{REJECTS_FILE}"
-        raise ValueError(
-            f"source: {len(rejects)} of {total} clips cannot be used, expected at most "
-            f"{MAX_REJECTED_SHARE:.0%}: {reasons}{more if len(rejects) > 20 else ''}"
-        )
+def _check_splits(rows: Sequence[ClipRow]) -> None:
+    per_split = Counter(row.split for row in rows)
     if empty := [name for name in features.SPLITS if not per_split[name]]:
         raise ValueError(f"source: no usable clip is left for {', '.join(empty)}")

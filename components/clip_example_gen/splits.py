@@ -2,13 +2,14 @@
 
 import difflib
 import hashlib
+import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from components import features
-from components.clip_example_gen.archive import ClipRef
+from components.clip_example_gen.listing import ClipRef
 
 #: UCF101's three official splits, as the numbers of the groups that they test.
 UCF101_TEST_GROUPS = {
@@ -26,8 +27,9 @@ def select_classes(refs: Sequence[ClipRef], classes: int | Sequence[str]) -> tup
     """Returns the clips of `classes`: so many classes, the first by name, or these by name.
 
     Raises:
-      ValueError: there are fewer classes, or none of that name.
+      ValueError: there are fewer classes, or none of that name, or a clip has no class.
     """
+    _check_labeled(refs)
     available = sorted({ref.class_name for ref in refs})
     if isinstance(classes, int):
         if not 1 <= classes <= len(available):
@@ -45,38 +47,44 @@ def select_classes(refs: Sequence[ClipRef], classes: int | Sequence[str]) -> tup
 
 
 def assign_splits(
-    refs: Sequence[ClipRef], *, split: str, clips_per_class: Sequence[int], seed: int
+    refs: Sequence[ClipRef],
+    *,
+    split: str,
+    fractions: Sequence[float],
+    clips_per_class: Sequence[int],
+    seed: int,
 ) -> dict[str, tuple[ClipRef, ...]]:
     """Returns the clips of train, eval and test, each sorted by `clip_id`.
 
     `ucf101-N` tests the groups of UCF101's official split N. The last of the other groups, by
     number and in the proportion of `clips_per_class` (rounded up), are eval and the rest train.
-    `group-hash` places each group by a hash of `seed` and its name.
+    `group-hash` places each group once, for all classes that have clips of it, by a hash of
+    `seed` and its name: it stays where it is when others come and go. One rule comes before: a
+    class of which no group would be in train moves its first group, by hash, there. Such a group
+    returns to its place when the class gets one that trains.
 
     Args:
-      refs: clips, each once.
+      refs: labeled clips, each once.
       split: one of SPLIT_METHODS.
+      fractions: shares of the groups for train, eval and test under `group-hash`, above 0; they
+        need not sum to 1.
       clips_per_class: the most clips of a class in train, eval and test, at least 1 each; which
         are left out depends on `seed`.
       seed: any integer.
 
     Raises:
-      ValueError: an argument is out of its range, a clip has no UCF101 group, or a split
-        would be empty.
+      ValueError: an argument is out of its range, a clip has no class or no UCF101 group, or a
+        split would be empty.
     """
-    if len(clips_per_class) != len(features.SPLITS) or min(clips_per_class) < 1:
-        raise ValueError(
-            "clips_per_class: expected three numbers of at least 1 (train, eval, test), "
-            f"got {tuple(clips_per_class)}"
-        )
-    if split not in SPLIT_METHODS:
-        raise ValueError(f"split: expected one of {', '.join(SPLIT_METHODS)}, got {split!r}")
+    _check_labeled(refs)
+    _check_arguments(split, fractions, clips_per_class)
+    by_class = _clips_by_class_and_group(refs)
+    if split == GROUP_HASH:
+        split_of = _hash_splits(by_class, fractions, seed)
+    else:
+        split_of = _ucf101_splits(by_class, UCF101_TEST_GROUPS[split], clips_per_class)
     assigned: dict[str, list[ClipRef]] = {name: [] for name in features.SPLITS}
-    for groups in _clips_by_class_and_group(refs):
-        if split == GROUP_HASH:
-            split_of = _hash_split(groups, clips_per_class, seed)
-        else:
-            split_of = _ucf101_split(groups, UCF101_TEST_GROUPS[split], clips_per_class)
+    for groups in by_class:
         for name, limit in zip(features.SPLITS, clips_per_class, strict=True):
             clips = [ref for group in groups if split_of[group] == name for ref in groups[group]]
             clips.sort(key=lambda ref: _hash(seed, ref.clip_id))
@@ -84,8 +92,42 @@ def assign_splits(
     result = {
         name: tuple(sorted(clips, key=lambda ref: ref.clip_id)) for name, clips in assigned.items()
     }
-    _check(result, split)
+    _check_filled(result, split)
+    check_groups(result)
     return result
+
+
+def check_groups(assigned: Mapping[str, Sequence[ClipRef]]) -> None:
+    """Raises ValueError where the clips of one group are in two splits."""
+    placed = sorted({(ref.group, name) for name, clips in assigned.items() for ref in clips})
+    for group, places in groupby(placed, key=lambda place: place[0]):
+        names = [name for _, name in places]
+        if len(names) > 1:
+            raise ValueError(f"split: expected group {group!r} in one split, got it in {names}")
+
+
+def _check_labeled(refs: Sequence[ClipRef]) -> None:
+    if unlabeled := [ref.clip_id for ref in refs if not ref.class_name]:
+        raise ValueError(
+            f"refs: expected clips with a class, got {len(unlabeled)} without one, "
+            f"{unlabeled[0]!r} first"
+        )
+
+
+def _check_arguments(
+    split: str, fractions: Sequence[float], clips_per_class: Sequence[int]
+) -> None:
+    if len(clips_per_class) != len(features.SPLITS) or min(clips_per_class) < 1:
+        raise ValueError(
+            "clips_per_class: expected three numbers of at least 1 (train, eval, test), "
+            f"got {tuple(clips_per_class)}"
+        )
+    if len(fractions) != len(features.SPLITS) or not all(0 < f < math.inf for f in fractions):
+        raise ValueError(
+            f"fractions: expected three numbers above 0 (train, eval, test), got {tuple(fractions)}"
+        )
+    if split not in SPLIT_METHODS:
+        raise ValueError(f"split: expected one of {', '.join(SPLIT_METHODS)}, got {split!r}")
 
 
 def _clips_by_class_and_group(refs: Sequence[ClipRef]) -> list[_ClipsByGroup]:
@@ -95,19 +137,23 @@ def _clips_by_class_and_group(refs: Sequence[ClipRef]) -> list[_ClipsByGroup]:
     return [by_class[name] for name in sorted(by_class)]
 
 
-def _ucf101_split(
-    groups: _ClipsByGroup, test_numbers: range, clips_per_class: Sequence[int]
+def _ucf101_splits(
+    by_class: Sequence[_ClipsByGroup], test_numbers: range, clips_per_class: Sequence[int]
 ) -> dict[str, str]:
-    number = {group: _ucf101_number(clips[0]) for group, clips in groups.items()}
-    training = sorted(
-        (group for group in groups if number[group] not in test_numbers), key=number.__getitem__
-    )
+    """Returns the split of every group."""
     train, evaluation, _ = clips_per_class
-    num_eval = -(-len(training) * evaluation // (train + evaluation))
-    num_eval = min(num_eval, len(training) - 1)  # a class without training clips is not learned
-    split_of = dict.fromkeys(groups, "test")
-    for index, group in enumerate(training):
-        split_of[group] = "train" if index < len(training) - num_eval else "eval"
+    split_of = {}
+    for groups in by_class:
+        number = {group: _ucf101_number(clips[0]) for group, clips in groups.items()}
+        split_of.update(dict.fromkeys(groups, "test"))
+        training = sorted(
+            (group for group in groups if number[group] not in test_numbers),
+            key=number.__getitem__,
+        )
+        num_eval = -(-len(training) * evaluation // (train + evaluation))
+        num_eval = min(num_eval, len(training) - 1)  # without training clips nothing is learned
+        for index, group in enumerate(training):
+            split_of[group] = "train" if index < len(training) - num_eval else "eval"
     return split_of
 
 
@@ -121,16 +167,19 @@ def _ucf101_number(ref: ClipRef) -> int:
     return int(match[1])
 
 
-def _hash_split(groups: _ClipsByGroup, clips_per_class: Sequence[int], seed: int) -> dict[str, str]:
-    train, evaluation, test = clips_per_class
+def _hash_splits(
+    by_class: Sequence[_ClipsByGroup], fractions: Sequence[float], seed: int
+) -> dict[str, str]:
+    """Returns the split of every group; classes may share one."""
+    train, evaluation, test = fractions
+    bounds = train / (train + evaluation + test), (train + evaluation) / (train + evaluation + test)
     split_of = {}
-    for group in groups:
-        bucket = _hash(seed, group) % (train + evaluation + test)
-        split_of[group] = (
-            "train" if bucket < train else "eval" if bucket < train + evaluation else "test"
-        )
-    if "train" not in split_of.values():
-        split_of[min(groups, key=lambda group: _hash(seed, group))] = "train"
+    for group in {group for groups in by_class for group in groups}:
+        place = _hash(seed, group) / 2**256
+        split_of[group] = "train" if place < bounds[0] else "eval" if place < bounds[1] else "test"
+    for groups in by_class:
+        if not any(split_of[group] == "train" for group in groups):
+            split_of[min(groups, key=lambda group: _hash(seed, group))] = "train"
     return split_of
 
 
@@ -138,7 +187,7 @@ def _hash(seed: int, name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest(), "big")
 
 
-def _check(assigned: Mapping[str, Sequence[ClipRef]], split: str) -> None:
+def _check_filled(assigned: Mapping[str, Sequence[ClipRef]], split: str) -> None:
     counts = ", ".join(f"{name} {len(clips)}" for name, clips in assigned.items())
     for name, clips in assigned.items():
         if not clips:
@@ -146,11 +195,6 @@ def _check(assigned: Mapping[str, Sequence[ClipRef]], split: str) -> None:
                 f"split: {split} leaves {name} without a clip ({counts}); use another split, "
                 "seed or clips_per_class, or a source with more groups a class"
             )
-    placed = sorted({(ref.group, name) for name, clips in assigned.items() for ref in clips})
-    for group, places in groupby(placed, key=lambda place: place[0]):
-        names = [name for _, name in places]
-        if len(names) > 1:
-            raise RuntimeError(f"group {group!r} is in the splits {names}; expected one")
 
 
 def _unknown_classes_message(unknown: Sequence[str], available: Sequence[str]) -> str:

@@ -53,6 +53,7 @@ class Executor(base_executor.BaseExecutor):
         result = {
             "version": version,
             "push_dir": exec_properties["push_dir"],
+            "examples": uris["examples"],
             "message": "; ".join(objections),
         }
         pushed = artifact_utils.get_single_instance(output_dict["pushed"])

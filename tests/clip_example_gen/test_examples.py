@@ -55,17 +55,6 @@ def test_frames_are_jpegs_in_rgb():
     assert np.abs(decoded.astype(int) - smooth).mean() < 4
 
 
-def test_motion_and_brightness_at_their_ends():
-    """Black and still is 0, white is 1, black to white is a motion of 1, one frame has none."""
-    black = np.zeros((1, 4, 4, 3), np.uint8)
-    white = black + np.uint8(255)
-    assert examples.brightness(black) == 0
-    assert examples.brightness(white) == 1
-    assert examples.motion(np.concatenate([black, white])) == 1
-    assert examples.motion(np.concatenate([white, black, black])) == 0.5
-    assert examples.motion(white) == 0
-
-
 def test_same_clip_same_bytes():
     """Serialization does not depend on the order of a map."""
     assert _to_example() == _to_example(FRAMES.copy())

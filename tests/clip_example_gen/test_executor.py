@@ -2,24 +2,16 @@
 
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from tfx.dsl.components.base import base_beam_executor
-from tfx.types import standard_artifacts
 
 from components import features
 from components.clip_example_gen import executor
-from components.clip_example_gen.component import ClipExampleGen
-
-BEAM_ARGS = [
-    "--direct_running_mode=multi_threading",
-    "--direct_num_workers=2",
-    # No image is used here; without the name of one, TFX packs itself for workers elsewhere.
-    "--sdk_container_image=none",
-]
+from tests.ingestion import files, ingest
 
 
 @pytest.fixture(scope="module")
@@ -32,53 +24,22 @@ def library(tmp_path_factory, make_video) -> Path:
     return folder
 
 
-def _component(library: Path, **changes) -> ClipExampleGen:
-    arguments = {
-        "source": str(library),
-        "classes": 2,
-        "clips_per_class": (20, 5, 10),
-        "split": "ucf101-1",
-        "num_frames": 4,
-        "frame_step": 3,
-        "image_size": 16,
-        "seed": 0,
-        "data_version": "data",
-        "code_version": "code",
-    }
-    return ClipExampleGen(**arguments | changes)
-
-
-def _run(output: Path, component: ClipExampleGen) -> standard_artifacts.Examples:
-    """Runs the component's executor as an orchestrator does, and returns its artifact."""
-    examples = standard_artifacts.Examples()
-    examples.uri = str(output)
-    context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=list(BEAM_ARGS), tmp_dir=str(output.parent / "tmp"), unique_id="1"
-    )
-    runner = component.executor_spec.executor_class(context)
-    runner.Do({}, {"examples": [examples]}, dict(component.exec_properties))
-    return examples
-
-
-def _files(root: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
-
-
 def test_two_runs_write_the_same_bytes(library, tmp_path, caplog):
     """Splits, tables and artifact are complete, and a second run is identical byte for byte."""
     with caplog.at_level(logging.INFO, logger="clip_recommender.progress"):
-        artifact = _run(tmp_path / "one", _component(library))
+        artifact = ingest(tmp_path / "one", library)
     assert json.loads(artifact.split_names) == list(features.SPLITS)
     assert artifact.get_string_custom_property("payload_format") == "FORMAT_TF_EXAMPLE"
     assert len(artifact.get_string_custom_property("input_fingerprint")) == 64
 
-    files = _files(tmp_path / "one")
-    assert sorted(files) == [
+    written = files(tmp_path / "one")
+    assert sorted(written) == [
         "Split-eval/data_tfrecord-00000-of-00001",
         "Split-test/data_tfrecord-00000-of-00001",
         "Split-train/data_tfrecord-00000-of-00002",
         "Split-train/data_tfrecord-00001-of-00002",
         "clips.parquet",
+        "duplicates.parquet",
         "rejects.parquet",
     ]
     rows = pq.read_table(tmp_path / "one" / "clips.parquet").to_pylist()
@@ -97,35 +58,62 @@ def test_two_runs_write_the_same_bytes(library, tmp_path, caplog):
     seen = [r.progress for r in caplog.records if hasattr(r, "progress")]
     assert [(p.task, p.done, p.total) for p in seen] == [("clips", i, 70) for i in range(1, 71)]
 
-    _run(tmp_path / "two", _component(library))
-    assert _files(tmp_path / "two") == files
+    ingest(tmp_path / "two", library, store_dir=str(tmp_path / "other store"))
+    assert files(tmp_path / "two") == written
 
 
 def test_few_rejects_are_told_and_many_stop_the_run(library, tmp_path):
     """One bad clip in 70 stops the run and is named; the same clip in 101 is only recorded."""
-    broken = tmp_path / "library"
-    for path in library.rglob("*.avi"):
-        copy = broken / path.relative_to(library)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(path.read_bytes())
+    broken = Path(shutil.copytree(library, tmp_path / "library"))
     (broken / "Rise" / "v_Rise_g10_c01.avi").write_bytes(b"")
-    everything = _component(broken, clips_per_class=(99, 33, 99))
+    everything = {"clips_per_class": (99, 33, 99)}
     with pytest.raises(ValueError, match=r"1 of 80 clips .*v_Rise_g10_c01 \(decode\): .*empty"):
-        _run(tmp_path / "one", everything)
+        ingest(tmp_path / "one", broken, **everything)
 
     good = (library / "Rise" / "v_Rise_g10_c02.avi").read_bytes()
-    for index in range(21):
-        (broken / "Rise" / f"v_Rise_g11_c{index + 10}.avi").write_bytes(good)
-    _run(tmp_path / "two", everything)
+    for index in range(21):  # the bytes behind the video make each another file
+        copy = good + bytes([index])
+        (broken / "Rise" / f"v_Rise_g11_c{index + 10}.avi").write_bytes(copy)
+    ingest(tmp_path / "two", broken, **everything)
     (reject,) = pq.read_table(tmp_path / "two" / "rejects.parquet").to_pylist()
     assert (reject["clip_id"], reject["stage"]) == ("v_Rise_g10_c01", "decode")
     assert pq.read_table(tmp_path / "two" / "clips.parquet").num_rows == 100
 
 
+def test_names_that_cannot_be_used_stop_the_run_before_anything_is_fetched(library, tmp_path):
+    """Files of which too many can be no clips are told at once, all of them in the table."""
+    broken = Path(shutil.copytree(library, tmp_path / "library"))
+    for index in range(30):
+        (broken / "Rise" / f"line\n{index}.avi").write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"30 of 70 clips .*control character.*and 10 more; see "):
+        ingest(tmp_path / "out", broken)
+    assert pq.read_table(tmp_path / "out" / "rejects.parquet").num_rows == 30
+    assert not (tmp_path / "store").exists()
+
+
+def test_duplicates_are_kept_once_and_look_alikes_are_told(library, tmp_path):
+    """Of the same bytes one clip is taken; the same look in another split is only reported."""
+    copied = Path(shutil.copytree(library, tmp_path / "library"))
+    original = copied / "Rise" / "v_Rise_g09_c01.avi"
+    (copied / "Rise" / "v_Rise_g09_c07.avi").write_bytes(original.read_bytes())
+    (copied / "Rise" / "v_Rise_g03_c07.avi").write_bytes(original.read_bytes() + b"other end")
+    ingest(tmp_path / "out", copied, clips_per_class=(99, 33, 99))
+    rows = pq.read_table(tmp_path / "out" / "duplicates.parquet").to_pylist()
+    exact = [row for row in rows if row["kind"] == "exact"]
+    assert [(row["clip_id"], row["other_clip_id"]) for row in exact] == [
+        ("v_Rise_g09_c07", "v_Rise_g09_c01")
+    ]
+    near = {(row["clip_id"], row["other_clip_id"]): row for row in rows if row["kind"] == "near"}
+    found = near["v_Rise_g03_c07", "v_Rise_g09_c01"]
+    assert (found["split"], found["other_split"], found["distance"]) == ("test", "train", 0)
+    taken = set(pq.read_table(tmp_path / "out" / "clips.parquet")["clip_id"].to_pylist())
+    assert "v_Rise_g09_c07" not in taken
+    assert {"v_Rise_g03_c07", "v_Rise_g09_c01"} <= taken
+
+
 def test_real_clips_are_a_source(real_clips, tmp_path):
     """The real clips of UCF101 fill all three splits of ucf101-1."""
-    component = _component(real_clips / "UCF-101", classes=6)
-    _run(tmp_path / "out", component)
+    ingest(tmp_path / "out", real_clips / "UCF-101", classes=6)
     rows = pq.read_table(tmp_path / "out" / "clips.parquet").to_pylist()
     splits_of = {row["clip_id"]: row["split"] for row in rows}
     assert len(rows) == 12
@@ -136,7 +124,7 @@ def test_real_clips_are_a_source(real_clips, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"source": "absent"}, "found nothing at 'absent'"),
+        ({"source": "absent"}, "absent"),
         ({"classes": ["Raise"]}, "did you mean Rise"),
         ({"clips_per_class": (1, 2)}, "three numbers"),
     ],
@@ -144,7 +132,7 @@ def test_real_clips_are_a_source(real_clips, tmp_path):
 def test_bad_parameters_stop_before_any_work(library, tmp_path, changes, message):
     """A bad parameter is named, and nothing is written."""
     with pytest.raises(ValueError, match=message):
-        _run(tmp_path / "out", _component(library, **changes))
+        ingest(tmp_path / "out", **{"source": library, **changes})
     assert not (tmp_path / "out").exists()
 
 
@@ -160,7 +148,7 @@ def test_metrics_count_the_work(library, tmp_path, monkeypatch):
         return pipeline
 
     monkeypatch.setattr(executor.Executor, "_make_beam_pipeline", keep_result)
-    _run(tmp_path / "out", _component(library, clips_per_class=(2, 1, 1)))
+    ingest(tmp_path / "out", library, clips_per_class=(2, 1, 1))
     counters = {
         counter.key.metric.name: counter.committed
         for counter in results[0].metrics().query()["counters"]
@@ -170,6 +158,10 @@ def test_metrics_count_the_work(library, tmp_path, monkeypatch):
     assert counters == {
         "clips": 8,
         "rejects": 0,
+        "reused": 0,
+        "fetched": 8,
+        "wire_bytes": 0,
+        "retries": 0,
         "decoded_frames": sum(row["num_frames"] for row in rows),
         "fetched_bytes": sum(row["size"] for row in rows),
     }

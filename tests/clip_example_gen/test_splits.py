@@ -1,19 +1,30 @@
 """Splits: groups stay together, UCF101's official groups, upper bounds, and errors."""
 
+import hashlib
 import itertools
 from collections import Counter
 
 import pytest
 
 from components.clip_example_gen import splits
-from components.clip_example_gen.archive import ClipRef
+from components.clip_example_gen.listing import ClipRef
 
 # Clips of groups 1 to 25: 10 in g01-07, 30 in g08-20, 10 in g21-25.
 SAMPLE_SIZES = [2, 2, 2, 1, 1, 1, 1] + [2] * 9 + [3] * 4 + [2] * 5
 
 
 def _ref(class_name: str, clip_id: str, group: str) -> ClipRef:
-    return ClipRef(clip_id, class_name, group, "library", f"{class_name}/{clip_id}.avi", 1, 1)
+    return ClipRef(clip_id, class_name, group, f"{class_name}/{clip_id}.avi", 1, 1)
+
+
+def _assign(refs, **changes) -> dict[str, tuple[ClipRef, ...]]:
+    settings = {
+        "split": "ucf101-1",
+        "fractions": (0.6, 0.2, 0.2),
+        "clips_per_class": (30, 10, 10),
+        "seed": 0,
+    }
+    return splits.assign_splits(refs, **settings | changes)
 
 
 def _library(num_classes: int = 3, sizes=SAMPLE_SIZES) -> tuple[ClipRef, ...]:
@@ -29,12 +40,14 @@ def _group_numbers(refs) -> set[int]:
     return {int(ref.group.rpartition("_g")[2]) for ref in refs}
 
 
+def _places(assigned) -> dict[str, str]:
+    return {ref.group: name for name, clips in assigned.items() for ref in clips}
+
+
 def test_sample_library_fills_its_splits_exactly():
     """50 clips a class in the sample library's groups give 30, 10 and 10."""
     assert sum(SAMPLE_SIZES) == 50
-    assigned = splits.assign_splits(
-        _library(), split="ucf101-1", clips_per_class=(30, 10, 10), seed=0
-    )
+    assigned = _assign(_library(), split="ucf101-1", clips_per_class=(30, 10, 10), seed=0)
     for name, expected in {"train": 30, "eval": 10, "test": 10}.items():
         assert Counter(ref.class_name for ref in assigned[name]) == dict.fromkeys(
             ["Class0", "Class1", "Class2"], expected
@@ -54,9 +67,7 @@ def test_sample_library_fills_its_splits_exactly():
 )
 def test_official_groups(split, tested, evaluated):
     """UCF101's splits test their own groups; the last of the others are eval."""
-    assigned = splits.assign_splits(
-        _library(1), split=split, clips_per_class=(900, 300, 300), seed=0
-    )
+    assigned = _assign(_library(1), split=split, clips_per_class=(900, 300, 300), seed=0)
     assert _group_numbers(assigned["test"]) == set(tested)
     assert _group_numbers(assigned["eval"]) == set(evaluated)
     assert _group_numbers(assigned["train"]) == set(range(1, 26)) - set(tested) - set(evaluated)
@@ -69,9 +80,7 @@ def test_official_groups(split, tested, evaluated):
 )
 def test_no_group_in_two_splits(split, clips_per_class, seed):
     """Whatever the arguments: whole groups, no clip twice, bounds kept, order by id."""
-    assigned = splits.assign_splits(
-        _library(5), split=split, clips_per_class=clips_per_class, seed=seed
-    )
+    assigned = _assign(_library(5), split=split, clips_per_class=clips_per_class, seed=seed)
     groups = [{ref.group for ref in clips} for clips in assigned.values()]
     assert sum(map(len, groups)) == len(set.union(*groups))
     ids = [ref.clip_id for clips in assigned.values() for ref in clips]
@@ -85,9 +94,7 @@ def test_bounds_choose_by_seed():
     """Which clips are left out follows the seed, and not the order of the list."""
 
     def train(refs, seed: int):
-        assigned = splits.assign_splits(
-            refs, split="ucf101-1", clips_per_class=(5, 2, 2), seed=seed
-        )
+        assigned = _assign(refs, split="ucf101-1", clips_per_class=(5, 2, 2), seed=seed)
         return assigned["train"]
 
     library = _library()
@@ -95,20 +102,21 @@ def test_bounds_choose_by_seed():
     assert train(library, 0) != train(library, 1)
 
 
-def test_group_hash_follows_the_fractions():
-    """Over many groups the shares of the splits come close to `clips_per_class`."""
+@pytest.mark.parametrize("fractions", [(0.6, 0.2, 0.2), (8, 1, 1), (0.1, 0.5, 0.4)])
+def test_group_hash_follows_the_fractions(fractions):
+    """Over many groups the shares of the splits come close to the fractions, in any unit."""
     refs = tuple(_ref(f"c{i % 4}", f"clip{i}", f"clip{i}") for i in range(4000))
-    assigned = splits.assign_splits(
-        refs, split="group-hash", clips_per_class=(3000, 1000, 1000), seed=3
+    assigned = _assign(
+        refs, split="group-hash", fractions=fractions, clips_per_class=(4000, 4000, 4000), seed=3
     )
     shares = [len(clips) / len(refs) for clips in assigned.values()]
-    assert shares == pytest.approx([0.6, 0.2, 0.2], abs=0.03)
+    assert shares == pytest.approx([f / sum(fractions) for f in fractions], abs=0.03)
 
 
 def test_group_hash_trains_every_class():
     """Each class has a training group, however few groups it has."""
     refs = tuple(_ref(f"c{i}", f"clip{i}{j}", f"g{i}{j}") for i in range(60) for j in "abc")
-    assigned = splits.assign_splits(refs, split="group-hash", clips_per_class=(1, 5, 5), seed=0)
+    assigned = _assign(refs, split="group-hash", clips_per_class=(1, 5, 5), seed=0)
     assert len({ref.class_name for ref in assigned["train"]}) == 60
     assert not {ref.group for ref in assigned["train"]} & {ref.group for ref in assigned["test"]}
 
@@ -117,9 +125,7 @@ def test_one_training_group_is_trained_on():
     """A class with one group outside the test groups trains on it; others fill eval."""
     few = tuple(ref for ref in _library(1) if ref.group in ("Class0_g01", "Class0_g09"))
     many = tuple(ref for ref in _library(2) if ref.class_name == "Class1")
-    assigned = splits.assign_splits(
-        few + many, split="ucf101-1", clips_per_class=(30, 10, 10), seed=0
-    )
+    assigned = _assign(few + many, split="ucf101-1", clips_per_class=(30, 10, 10), seed=0)
     assert {r.class_name for r in assigned["train"]} == {"Class0", "Class1"}
     assert {r.class_name for r in assigned["eval"]} == {"Class1"}
 
@@ -128,31 +134,48 @@ def test_ucf101_split_needs_group_numbers():
     """Clips named otherwise get the advice to use group-hash."""
     refs = (_ref("cats", "one", "one"), _ref("cats", "two", "two"))
     with pytest.raises(ValueError, match=r"'one'; use group-hash"):
-        splits.assign_splits(refs, split="ucf101-2", clips_per_class=(3, 1, 1), seed=0)
+        _assign(refs, split="ucf101-2", clips_per_class=(3, 1, 1), seed=0)
 
 
 def test_empty_split_is_an_error():
     """A split without clips is named, with the counts and what to change."""
     refs = tuple(ref for ref in _library() if ref.group.endswith(("g01", "g02")))
     with pytest.raises(ValueError, match=r"ucf101-1 leaves train .*test 12.*use another split"):
-        splits.assign_splits(refs, split="ucf101-1", clips_per_class=(30, 10, 10), seed=0)
+        _assign(refs, split="ucf101-1", clips_per_class=(30, 10, 10), seed=0)
 
 
-def test_group_shared_by_classes_is_an_error():
-    """A group that two classes place in two splits is found."""
-    refs = [ref for ref in _library(1) if ref.group != "Class0_g08"]
-    refs += [_ref("Other", "v_Other_g01_c01", "Other_g01"), _ref("Class0", "x", "Class0_g08")]
-    shared = tuple(
-        ClipRef(r.clip_id, r.class_name, "shared", *("s", "m", 1, 1))
-        if r.clip_id in ("x", "v_Other_g01_c01")
-        else r
-        for r in refs
-    )
-    with pytest.raises(RuntimeError, match="'shared' is in the splits"):
-        for seed in range(50):
-            splits.assign_splits(
-                shared, split="group-hash", clips_per_class=(30, 10, 10), seed=seed
-            )
+def test_group_shared_by_classes_is_placed_once():
+    """Files 1.mp4 of two classes are one group: it is in one split for both, forced or not."""
+    refs = [_ref(f"c{c}", f"c{c}/{i}", f"{i}") for c in range(6) for i in range(3 * c, 3 * c + 9)]
+    for seed in range(30):
+        assigned = _assign(refs, split="group-hash", fractions=(1, 9, 9), seed=seed)
+        assert {ref.class_name for ref in assigned["train"]} == {f"c{c}" for c in range(6)}
+        places = {(ref.group, name) for name, clips in assigned.items() for ref in clips}
+        assert len(places) == len({group for group, _ in places})
+
+
+def test_group_hash_is_sha256():
+    """The place of a group is a published hash: another release or machine finds the same."""
+    refs = [_ref("c", f"clip{i}", f"clip{i}") for i in range(50)]
+    for group, name in _places(_assign(refs, split="group-hash", seed=7)).items():
+        place = int(hashlib.sha256(f"7:{group}".encode()).hexdigest()[:13], 16) / 16**13
+        assert name == ("train" if place < 0.6 else "eval" if place < 0.8 else "test")
+
+
+def test_group_hash_keeps_groups_where_they_are():
+    """New groups and classes do not move the others between the splits."""
+    refs = [_ref(f"c{i % 4}", f"clip{i:04d}", f"clip{i:04d}") for i in range(400)]
+    limits = {"split": "group-hash", "clips_per_class": (999, 999, 999)}
+    before, after = _assign(refs[:300], **limits), _assign(refs, **limits)
+    for name, clips in before.items():
+        assert set(clips) <= set(after[name])
+
+
+def test_group_in_two_splits_stops_the_run():
+    """Should a group ever be in two splits, it is named with both."""
+    one, other = _ref("a", "x", "shared"), _ref("b", "y", "shared")
+    with pytest.raises(ValueError, match=r"group .shared. in one split, got .*eval.*test"):
+        splits.check_groups({"train": [_ref("a", "z", "z")], "eval": [one], "test": [other]})
 
 
 @pytest.mark.parametrize(
@@ -161,13 +184,39 @@ def test_group_shared_by_classes_is_an_error():
         ("clips_per_class", (1, 2)),
         ("clips_per_class", (1, 0, 1)),
         ("split", "random"),
+        ("fractions", (1, 1)),
+        ("fractions", (1, 0, 1)),
+        ("fractions", (1, float("nan"), 1)),
+        ("fractions", (float("inf"), 1, 1)),
     ],
 )
 def test_arguments_are_checked(argument, value):
     """A bad argument is named with what was expected."""
-    arguments = {"split": "ucf101-1", "clips_per_class": (30, 10, 10), "seed": 0}
     with pytest.raises(ValueError, match=rf"^{argument}: expected .* got "):
-        splits.assign_splits(_library(), **arguments | {argument: value})
+        _assign(_library(), **{argument: value})
+
+
+@pytest.mark.parametrize("function", [_assign, lambda refs: splits.select_classes(refs, 1)])
+def test_unlabeled_clips_are_refused(function):
+    """A clip without a class never gets into a training split; it is named."""
+    refs = [*_library(), _ref("", "mine/two", "two"), _ref("", "mine/one", "one")]
+    with pytest.raises(ValueError, match=r"^refs: expected .* got 2 without one, 'mine/two'"):
+        function(refs)
+
+
+def test_groups_move_to_train_only():
+    """Where no group of a class would train, one does so for all its classes; no other moves."""
+    refs = [_ref(f"c{c}", f"c{c}/{i}", f"{i}") for c in range(6) for i in range(3 * c, 3 * c + 9)]
+    free = [_ref("all", ref.clip_id, ref.group) for ref in refs]  # one class: at most one moves
+    forced = 0
+    for seed in range(30):
+        settings = {"split": "group-hash", "fractions": (1, 9, 9), "seed": seed}
+        settings["clips_per_class"] = (99, 99, 99)
+        place = _places(_assign(free, **settings))
+        for group, name in _places(_assign(refs, **settings)).items():
+            assert name in ("train", place[group])
+            forced += name != place[group]
+    assert forced
 
 
 def test_select_classes_by_number_and_by_name():

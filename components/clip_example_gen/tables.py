@@ -1,0 +1,42 @@
+"""Tables of NamedTuples as Parquet, beside the Examples."""
+
+import io
+import os
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+REJECTS_FILE = "rejects.parquet"
+DUPLICATES_FILE = "duplicates.parquet"
+
+
+_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+
+
+def write_table(path: str, row_type: type[Any], rows: Iterable[NamedTuple]) -> None:
+    """Writes rows of `row_type`, a NamedTuple, as Parquet, sorted; complete or not at all.
+
+    Args:
+      path: of the file.
+      row_type: its fields are the columns: strings, int64 and float64.
+      rows: any number.
+    """
+    schema = pa.schema([(name, _TYPES[kind]) for name, kind in row_type.__annotations__.items()])
+    columns = [row._asdict() for row in sorted(rows)]
+    buffer = io.BytesIO()  # pyarrow asks more of a file than TensorFlow's files offer
+    pq.write_table(pa.Table.from_pylist(columns, schema=schema), buffer)
+    tf.io.gfile.makedirs(os.path.dirname(path))
+    partial = f"{os.path.dirname(path)}/.{os.path.basename(path)}"
+    with tf.io.gfile.GFile(partial, "wb") as file:
+        file.write(buffer.getvalue())
+    tf.io.gfile.rename(partial, path, overwrite=True)
+
+
+def read_table(path: str, row_type: type[Any]) -> list[Any]:
+    """Returns the rows of a table that `write_table` wrote."""
+    with tf.io.gfile.GFile(path, "rb") as file:
+        table = pq.ParquetFile(io.BytesIO(file.read())).read()
+    return [row_type(**row) for row in table.to_pylist()]

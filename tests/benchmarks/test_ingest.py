@@ -1,0 +1,67 @@
+"""The command runs; what it measures is not tested."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+COMMAND = Path(__file__).parents[2] / "benchmarks" / "ingest.py"
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(COMMAND), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+
+
+@pytest.fixture
+def videos(tmp_path) -> Path:
+    """A folder of two clips that belong to no class."""
+    folder = tmp_path / "my videos"
+    folder.mkdir()
+    for seed in range(2):
+        frames = np.random.default_rng(seed).integers(0, 255, (12, 24, 32, 3), np.uint8)
+        path, codec = str(folder / f"{seed}.avi"), cv2.VideoWriter_fourcc(*"MJPG")
+        video = cv2.VideoWriter(path, cv2.CAP_FFMPEG, codec, 25, (32, 24))
+        for frame in frames:
+            video.write(frame)
+        video.release()
+    return folder
+
+
+def test_both_tables_are_complete_and_nothing_is_left(videos, tmp_path):
+    """All readers and all sizes are there, with a figure in each column, and no file stays."""
+    work_dir = tmp_path / "work"
+    work_dir.mkdir()
+    options = ("--count", 5, "--rounds", 1, "--grow", "3,6", "--work-dir", work_dir)
+    result = run("--clips", videos, *options)
+    assert result.returncode == 0, result.stderr
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    for reader in ("tutorial", "decode", "decode, JPEG", "component"):
+        (row,) = [line for line in lines if line.startswith(f"{reader}  ")]
+        figures = [float(figure) for figure in row.removeprefix(reader).split()]
+        assert len(figures) == 7
+        assert all(figure > 0 for figure in figures)
+        assert figures[-2] >= figures[-1]  # the peak, and the start
+    for count, columns in (("3", 6), ("6", 9)):
+        (row,) = [line.split() for line in lines if line.split()[:1] == [count]]
+        assert len(row) == columns
+        assert all(float(figure) > 0 for figure in row[1:])
+    assert list(work_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--clips", "absent"), "absent"),
+        (("--count", 2), "at least 3"),
+        (("--grow", "100,x"), "--grow"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    """A bad argument ends the command at once, with one line."""
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert message in result.stderr.splitlines()[-1]
