@@ -195,7 +195,7 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     add("--threads", type=positive, default=2, help="that decode; default: 2")
     add("--rounds", type=positive, default=3, help="of the comparison; default: 3")
-    add("--work-dir", metavar="DIR", help="for temporary files, 0.6 MB a clip; removed afterwards")
+    add("--work-dir", metavar="DIR", help="for temporary files, some 2 GB; default: the system's")
     return parser
 
 

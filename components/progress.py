@@ -6,10 +6,13 @@ A stage knows nothing of terminals. `report` logs a plain line; the record also 
 
 import logging
 import threading
+import time
 from collections import Counter
 from typing import NamedTuple
 
 logger = logging.getLogger("clip_recommender.progress")
+#: As often as a person can follow.
+REPORT_SEC = 0.1
 
 
 class Progress(NamedTuple):
@@ -51,18 +54,23 @@ class RunCounts:
         """Starts with no run."""
         self._lock = threading.Lock()
         self._done: Counter[str] = Counter()
+        self._next_report: dict[str, float] = {}
 
     def add(self, run: str, task: str, done: int, total: int) -> None:
-        """Counts `done` more of `run` and reports."""
+        """Counts `done` more of `run`; reports every REPORT_SEC, and at the end."""
         with self._lock:  # the report too: counts are to be seen in their order
             self._done[run] += done
-            # A retried bundle counts its work again.
-            report(task, min(self._done[run], total), total)
+            now = time.monotonic()
+            if self._done[run] >= total or now >= self._next_report.get(run, 0):
+                self._next_report[run] = now + REPORT_SEC
+                # A retried bundle counts its work again.
+                report(task, min(self._done[run], total), total)
 
     def forget(self, run: str) -> None:
         """Ends `run`."""
         with self._lock:
             del self._done[run]
+            self._next_report.pop(run, None)
 
 
 counts = RunCounts()

@@ -75,6 +75,7 @@ class RangeServer:
         self._in_flight = 0
         self._times: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
         self._closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -97,6 +98,12 @@ class RangeServer:
         """Returns how many bytes the closed ranges that were asked for come to."""
         spans = (_CLOSED_RANGE.fullmatch(r.range or "") for r in self.requests)
         return sum(int(span[2]) - int(span[1]) + 1 for span in spans if span)
+
+    def settle(self) -> None:
+        """Waits until no request is under way: clients have their bytes before they are counted."""
+        with self._idle:
+            if not self._idle.wait_for(lambda: self._in_flight == 0, timeout=10):
+                raise TimeoutError(f"{self._in_flight} requests are still under way")
 
     def wait(self, seconds: float) -> None:
         """Sleeps, but not beyond the end of the `with` block."""
@@ -129,6 +136,7 @@ class RangeServer:
         finally:
             with self._lock:
                 self._in_flight -= 1
+                self._idle.notify_all()
 
     def _answer(self, method: str, path: str, asked: str | None) -> tuple:
         if self.refusal is not None:

@@ -282,7 +282,7 @@ def _rows(frames: np.ndarray) -> np.ndarray:
 def _hash(frame: np.ndarray, frames: np.ndarray) -> bytes:
     gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(gray, (32, 32), interpolation=cv2.INTER_AREA)
-    if small.std() < _FLAT_STD:
+    if cv2.meanStdDev(small)[1][0, 0] < _FLAT_STD:
         return hashlib.blake2b(frames.tobytes(), digest_size=8).digest()
     low = cv2.dct(small.astype(np.float32))[:8, :8].ravel()
     return np.packbits(low > np.median(low)).tobytes()

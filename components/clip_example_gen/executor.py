@@ -32,6 +32,8 @@ from components.clip_example_gen.tables import (
 )
 
 CLIPS_PER_SHARD = 32
+# A shard names its clips and holds none. Any: pickled, with no row schema.
+_Keyed = beam.typehints.Tuple[int, Any]
 #: So many rejected clips are named in an error.
 _SHOWN_REJECTS = 20
 
@@ -100,9 +102,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             with self._make_beam_pipeline() as pipeline:
                 _ = (
                     pipeline
-                    # A shard names its clips and holds none. Any: pickled, with no row schema.
-                    | "CreateShards" >> beam.Create(planned).with_output_types(Any)
-                    | "SpreadShards" >> beam.Reshuffle()
+                    | "CreateShards" >> beam.Create(_deal(planned)).with_output_types(_Keyed)
+                    # Each shard by itself: spreads them, and keeps their order here.
+                    | "SpreadShards" >> beam.GroupByKey()
+                    | "UnpackShards" >> beam.FlatMapTuple(lambda _, found: found)
                     | "MakeShard" >> beam.ParDo(_MakeShard(ingestion, total))
                     | "CollectResults" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
                     | "WriteTables"
@@ -118,6 +121,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         _prune(ingestion.store, planned, rejects, stored, selected.keys)
         _check_rejects(rejects, total, max_reject_fraction, ingestion.root)
         _check_splits(read_table(f"{ingestion.root}/{published.CLIPS_FILE}", ClipRow))
+
+
+def _deal(planned: Sequence[shards.Shard]) -> list[tuple[int, shards.Shard]]:
+    """Returns the shards with most to do first: dealt out in turn, workers get alike shares."""
+    return list(enumerate(sorted(planned, key=lambda shard: -len(shard.missing))))
 
 
 def _ingestion(properties: dict[str, Any], root: str, beam_args: Sequence[str]) -> _Ingestion:

@@ -56,7 +56,10 @@ def test_two_runs_write_the_same_bytes(library, tmp_path, caplog):
     assert pq.read_table(tmp_path / "one" / "rejects.parquet").num_rows == 0
 
     seen = [r.progress for r in caplog.records if hasattr(r, "progress")]
-    assert [(p.task, p.done, p.total) for p in seen] == [("clips", i, 70) for i in range(1, 71)]
+    assert {(p.task, p.total) for p in seen} == {("clips", 70)}
+    counts = [p.done for p in seen]
+    assert counts == sorted(set(counts))
+    assert counts[-1] == 70
 
     ingest(tmp_path / "two", library, store_dir=str(tmp_path / "other store"))
     assert files(tmp_path / "two") == written

@@ -75,6 +75,7 @@ def test_little_more_than_the_members_crosses_the_wire(server, compression):
     assert {e.member: _take(f) for e, f in zip(chosen, fetched, strict=True)} == {
         entry.member: members[entry.member] for entry in chosen
     }
+    server.settle()
     needed = sum(entry.compressed_size for entry in chosen) + directory
     assert needed < server.bytes_sent <= 1.02 * needed
     # What each says it received is what was sent besides the directory.
@@ -102,6 +103,7 @@ def test_members_are_fetched_side_by_side(server):
     """As many requests are under way at once as there are threads."""
     server.files["clips.zip"] = _zip(_members(12, 1000))
     with open_archive(server.url("clips.zip")) as archive, ThreadPoolExecutor(6) as pool:
+        server.settle()
         server.latency_sec = 0.1
         server.max_in_flight = 0
         for fetched in pool.map(archive.fetch, archive.entries()):
