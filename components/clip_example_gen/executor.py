@@ -107,7 +107,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                     | "SpreadShards" >> beam.GroupByKey()
                     | "UnpackShards" >> beam.FlatMapTuple(lambda _, found: found)
                     | "MakeShard" >> beam.ParDo(_MakeShard(ingestion, total))
-                    | "CollectResults" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
+                    | "CollectResults"
+                    >> beam.CombineGlobally(beam.combiners.ToListCombineFn()).without_defaults()
                     | "WriteTables"
                     >> beam.Map(
                         _write_tables, ingestion.root, selected.rejects, selected.duplicates
