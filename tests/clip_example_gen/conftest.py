@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.range_server import RangeServer
+from tests.zip_library import SMALL, zip_bytes
 
 REAL_CLIPS = Path(__file__).resolve().parents[3] / "shared" / "real-clips"
 
@@ -55,6 +56,22 @@ def server() -> Iterator[RangeServer]:
     """Serves no files until a test adds some."""
     with RangeServer({}) as running:
         yield running
+
+
+@pytest.fixture
+def url(server) -> str:
+    """The address of a small zip."""
+    server.files["clips.zip"] = zip_bytes(SMALL)
+    return server.url("clips.zip")
+
+
+@pytest.fixture
+def temporary_folder(tmp_path, monkeypatch) -> Path:
+    """Temporary files go here, so that a test sees what is left of them."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

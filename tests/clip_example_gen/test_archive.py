@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from components.clip_example_gen.archive import (
-    Fetched,
     MemberError,
     SourceError,
     open_archive,
 )
+from tests.zip_library import zip_bytes
+
+pytestmark = pytest.mark.usefixtures("temporary_folder")
 
 MEMBERS = {
     "UCF-101/Archery/v_Archery_g09_c03.avi": b"archery" * 9000,
@@ -36,30 +38,10 @@ def _zip(
     path: Path,
     members: dict[str, bytes],
     compression: int = zipfile.ZIP_DEFLATED,
-    *,
-    folder: bool = True,
 ) -> str:
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        if folder:
-            archive.writestr("UCF-101/", "")  # an entry, but no file
-        for name, data in members.items():
-            archive.writestr(name, data)
+    """Writes a zip in which the folder is an entry, too."""
+    path.write_bytes(zip_bytes({"UCF-101/": b"", **members}, compression))
     return str(path)
-
-
-def _take(fetched: Fetched) -> bytes:
-    data = Path(fetched.path).read_bytes()
-    fetched.discard()
-    return data
-
-
-@pytest.fixture(autouse=True)
-def temporary_folder(tmp_path, monkeypatch) -> Path:
-    """Temporary files go here, so that a test sees what is left of them."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
 
 
 @pytest.fixture(params=["folder", "stored", "deflated", "http"])

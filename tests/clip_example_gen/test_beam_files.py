@@ -4,7 +4,6 @@ import io
 import os
 import random
 import threading
-import zipfile
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +14,13 @@ from apache_beam.io.filesystem import BeamIOError, FileMetadata
 from apache_beam.io.localfilesystem import LocalFileSystem
 
 from components.clip_example_gen.archive import (
-    Archive,
-    Fetched,
     MemberError,
     SourceError,
     open_archive,
 )
+from tests.zip_library import take, take_all, zip_bytes
+
+pytestmark = pytest.mark.usefixtures("temporary_folder")
 
 MEMBERS = {
     "Archery/v_Archery_g09_c03.avi": b"archery" * 9000,
@@ -81,14 +81,12 @@ class CloudError(Exception):
 
 @pytest.fixture(autouse=True)
 def shelf(tmp_path, monkeypatch) -> type[ShelfFileSystem]:
-    """The filesystem, empty, and a folder of its own for temporary files."""
+    """The filesystem, empty."""
     root = tmp_path / "shelf"
     (root / "clips").mkdir(parents=True)
     monkeypatch.setattr(ShelfFileSystem, "root", str(root))
     monkeypatch.setattr(ShelfFileSystem, "asked", [], raising=False)
     monkeypatch.setattr(ShelfFileSystem, "refusal", None)
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     return ShelfFileSystem
 
 
@@ -105,27 +103,15 @@ def uri(request, shelf) -> str:
 
 
 def _zip(shelf: type[ShelfFileSystem], members: dict[str, bytes]) -> str:
-    with zipfile.ZipFile(Path(shelf.root, "clips.zip"), "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
+    Path(shelf.root, "clips.zip").write_bytes(zip_bytes(members))
     return "shelf://clips.zip"
-
-
-def _take(fetched: Fetched) -> bytes:
-    data = Path(fetched.path).read_bytes()
-    fetched.discard()
-    return data
-
-
-def _take_all(archive: Archive) -> dict[str, bytes]:
-    return {entry.member: _take(archive.fetch(entry)) for entry in archive.entries()}
 
 
 def test_lists_and_fetches(uri, shelf, tmp_path):
     """Names, sizes, times, checksums and bytes are those of the files."""
     with open_archive(uri) as archive:
         assert archive.source == uri
-        assert _take_all(archive) == MEMBERS
+        assert take_all(archive) == MEMBERS
         for entry in archive.entries():
             data = MEMBERS[entry.member]
             assert entry.size == len(data)
@@ -153,7 +139,7 @@ def test_reads_no_further_than_the_member(shelf):
         shelf.asked.clear()
         entry = archive.entries()[3]
         fetched = archive.fetch(entry)
-    assert _take(fetched) == members[entry.member]
+    assert take(fetched) == members[entry.member]
     assert entry.compressed_size < sum(shelf.asked) == fetched.wire_bytes
     assert sum(shelf.asked) < entry.compressed_size + 200
 
@@ -168,7 +154,7 @@ def test_threads_share_a_zip(shelf):
         def fetch(part: int) -> dict[str, bytes]:
             barrier.wait()
             entries = archive.entries()[part::8]
-            return {entry.member: _take(archive.fetch(entry)) for entry in entries}
+            return {entry.member: take(archive.fetch(entry)) for entry in entries}
 
         parts = list(pool.map(fetch, range(8)))
     assert {name: data for part in parts for name, data in part.items()} == members
@@ -186,7 +172,7 @@ def test_folder_changed_since_listing(shelf):
             archive.fetch(entries["gone.avi"])
         with pytest.raises(MemberError, match=r"changed\.avi': expected 5 bytes, got 6"):
             archive.fetch(entries["changed.avi"])
-        assert _take(archive.fetch(entries["same.avi"])) == b"bytes"
+        assert take(archive.fetch(entries["same.avi"])) == b"bytes"
 
 
 @pytest.mark.parametrize(

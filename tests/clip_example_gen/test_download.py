@@ -1,53 +1,18 @@
 """Zips from servers without ranges: downloaded once, whole, and read from the disk."""
 
-import io
 import logging
 import random
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from components.clip_example_gen.archive import Archive, Fetched, SourceError, open_archive
+from components.clip_example_gen.archive import SourceError, open_archive
 from components.progress import Progress
 from tests.faults import Fault, Faults
+from tests.zip_library import SMALL, take, take_all, zip_bytes
 
-SMALL = {"a/one.avi": random.Random(1).randbytes(50_000), "a/two.avi": b"two" * 20_000}
-
-
-def _zip(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return file.getvalue()
-
-
-def _take(fetched: Fetched) -> bytes:
-    data = Path(fetched.path).read_bytes()
-    fetched.discard()
-    return data
-
-
-def _take_all(archive: Archive) -> dict[str, bytes]:
-    return {entry.member: _take(archive.fetch(entry)) for entry in archive.entries()}
-
-
-@pytest.fixture(autouse=True)
-def temporary_folder(tmp_path, monkeypatch) -> Path:
-    """Temporary files go here, so that a test sees what is left of them."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
-
-
-@pytest.fixture
-def url(server) -> str:
-    """The address of a small zip."""
-    server.files["clips.zip"] = _zip(SMALL)
-    return server.url("clips.zip")
+pytestmark = pytest.mark.usefixtures("temporary_folder")
 
 
 class _Bars(logging.Handler):
@@ -62,7 +27,7 @@ class _Bars(logging.Handler):
 def test_no_ranges(server, tmp_path, temporary_folder):
     """A server without ranges sends the zip once, with progress; then it is read from the disk."""
     members = {"a/one.avi": random.Random(1).randbytes(3 << 20), **SMALL}
-    data = server.files["clips.zip"] = _zip(members)
+    data = server.files["clips.zip"] = zip_bytes(members)
     server.ranges = False
     server.headers = {"ETag": '"1"'}
     downloads = tmp_path / "downloads"
@@ -81,7 +46,7 @@ def test_no_ranges(server, tmp_path, temporary_folder):
     assert len(server.requests) == count
     assert {Path(f.path).parent for f in fetched} == {temporary_folder}
     assert {f.wire_bytes for f in fetched} == {0}
-    assert sorted(map(_take, fetched)) == sorted(members.values())
+    assert sorted(map(take, fetched)) == sorted(members.values())
     (path,) = downloads.glob("*.zip")
     assert path.read_bytes() == data
     assert {bar.task for bar in bars.seen} == {"downloaded MB"}
@@ -97,7 +62,7 @@ def test_no_ranges_unchanged(server, url, tmp_path, known_by):
 
     def take() -> dict[str, bytes]:
         with open_archive(url, download_dir=downloads) as archive:
-            return _take_all(archive)
+            return take_all(archive)
 
     server.headers = {known_by: "first"} if known_by else {}
     assert take() == SMALL
@@ -106,7 +71,7 @@ def test_no_ranges_unchanged(server, url, tmp_path, known_by):
     assert take() == SMALL
     assert path.stat() == before
     changed = {name: data + b"!" for name, data in SMALL.items()}
-    server.files["clips.zip"] = _zip(changed)
+    server.files["clips.zip"] = zip_bytes(changed)
     server.headers = {known_by: "second"} if known_by else {}
     assert take() == changed
     assert len(list(Path(downloads).glob("*.zip"))) == 1
@@ -119,7 +84,7 @@ def test_no_ranges_and_faults(server, url, tmp_path):
     server.faults = Faults(0.4, seed=3, kinds=(Fault.TRUNCATION, Fault.ERROR, Fault.RESET))
     for _ in range(3):
         with open_archive(url, timeout_sec=10, download_dir=str(downloads)) as archive:
-            assert _take_all(archive) == SMALL
+            assert take_all(archive) == SMALL
         for path in downloads.glob("*.zip"):
             path.unlink()
     assert any(r.fault for r in server.requests)
@@ -155,7 +120,7 @@ def test_no_ranges_for_many_at_once(server, url, tmp_path):
 
     def take(_: int) -> dict[str, bytes]:
         with open_archive(url, download_dir=downloads) as archive:
-            return _take_all(archive)
+            return take_all(archive)
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(take, range(4))) == [SMALL] * 4

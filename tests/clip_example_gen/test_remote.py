@@ -2,77 +2,36 @@
 
 import io
 import os
-import random
 import threading
 import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from components.clip_example_gen.archive import (
     Archive,
-    Fetched,
     SourceError,
     open_archive,
 )
 from tests.faults import Fault, Faults
 from tests.range_server import RangeServer
+from tests.zip_library import SMALL, random_members, take, take_all, zip_bytes
 
-SMALL = {"a/one.avi": random.Random(1).randbytes(50_000), "a/two.avi": b"two" * 20_000}
-
-
-def _zip(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return file.getvalue()
-
-
-def _members(count: int, size: int) -> dict[str, bytes]:
-    rng = random.Random(count)
-    return {f"a/{i:03d}.avi": rng.randbytes(size + rng.randrange(size)) for i in range(count)}
-
-
-def _take(fetched: Fetched) -> bytes:
-    data = Path(fetched.path).read_bytes()
-    fetched.discard()
-    return data
-
-
-def _take_all(archive: Archive) -> dict[str, bytes]:
-    return {entry.member: _take(archive.fetch(entry)) for entry in archive.entries()}
-
-
-@pytest.fixture(autouse=True)
-def temporary_folder(tmp_path, monkeypatch) -> Path:
-    """Temporary files go here, so that a test sees what is left of them."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
-
-
-@pytest.fixture
-def url(server) -> str:
-    """The address of a small zip."""
-    server.files["clips.zip"] = _zip(SMALL)
-    return server.url("clips.zip")
+pytestmark = pytest.mark.usefixtures("temporary_folder")
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_little_more_than_the_members_crosses_the_wire(server, compression):
     """All that is sent is at most 2 % more than the members in the zip and its directory."""
-    members = _members(40, 300_000)
-    data = server.files["clips.zip"] = _zip(members, compression)
+    members = random_members(40, 300_000)
+    data = server.files["clips.zip"] = zip_bytes(members, compression)
     with zipfile.ZipFile(io.BytesIO(data)) as reference:
         directory = len(data) - reference.start_dir
     with open_archive(server.url("clips.zip")) as archive:
         chosen = archive.entries()[::2]
         fetched = [archive.fetch(entry) for entry in chosen]
-    assert {e.member: _take(f) for e, f in zip(chosen, fetched, strict=True)} == {
+    assert {e.member: take(f) for e, f in zip(chosen, fetched, strict=True)} == {
         entry.member: members[entry.member] for entry in chosen
     }
     server.settle()
@@ -91,7 +50,7 @@ def test_connections_are_used_again(server, url):
     def fetch_often(archive: Archive) -> None:
         barrier.wait()
         for _ in range(8):
-            assert _take_all(archive) == SMALL
+            assert take_all(archive) == SMALL
 
     with open_archive(url) as archive, ThreadPoolExecutor(3) as pool:
         list(pool.map(fetch_often, [archive] * 3))
@@ -101,7 +60,7 @@ def test_connections_are_used_again(server, url):
 
 def test_members_are_fetched_side_by_side(server):
     """As many requests are under way at once as there are threads."""
-    server.files["clips.zip"] = _zip(_members(12, 1000))
+    server.files["clips.zip"] = zip_bytes(random_members(12, 1000))
     with open_archive(server.url("clips.zip")) as archive, ThreadPoolExecutor(6) as pool:
         server.settle()
         server.latency_sec = 0.1
@@ -117,14 +76,14 @@ def test_no_suffix_ranges(server, url, status):
     server.suffix_ranges = server.head = False
     server.no_suffix_status = status
     with open_archive(url) as archive:
-        assert _take_all(archive) == SMALL
+        assert take_all(archive) == SMALL
     refused = [r for r in server.requests if r.range and r.range.startswith("bytes=-")]
     assert [r.status for r in refused] == [status]
 
 
 def test_directory_with_wrong_bytes(server):
     """Wrong bytes in the directory, which no checksum guards, are noticed and read again."""
-    data = server.files["clips.zip"] = _zip({f"a/{i:03d}.avi": b"x" for i in range(300)})
+    data = server.files["clips.zip"] = zip_bytes({f"a/{i:03d}.avi": b"x" for i in range(300)})
     assert len(data) < 1 << 16  # one request reads it all
     with zipfile.ZipFile(io.BytesIO(data)) as reference:
         expected = [(info.filename, info.CRC) for info in reference.infolist()]
@@ -151,7 +110,7 @@ def test_directory_with_one_wrong_byte(server, url, place):
     """One bit of flags, method, checksum, sizes, place or name is enough to be noticed."""
     server.faults = _OneWrongByte(1.0, seed=place)
     with open_archive(url) as archive:
-        assert _take_all(archive) == SMALL
+        assert take_all(archive) == SMALL
     assert [request.fault for request in server.requests].count(Fault.WRONG_BYTES) == 1
 
 
@@ -178,7 +137,7 @@ def test_pages_and_dead_servers(server):
 def test_memory_is_flat(server):
     """A member of many megabytes passes through in pieces."""
     size = 60_000_000
-    server.files["clips.zip"] = _zip({"a/large.avi": b"\0" * size}, zipfile.ZIP_STORED)
+    server.files["clips.zip"] = zip_bytes({"a/large.avi": b"\0" * size}, zipfile.ZIP_STORED)
     with open_archive(server.url("clips.zip")) as archive:
         (entry,) = archive.entries()
         tracemalloc.start()

@@ -1,74 +1,37 @@
 """Retries and time-outs, against a real server on loopback that fails in every way."""
 
-import io
 import random
 import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
-from pathlib import Path
 
 import pytest
 
 from components.clip_example_gen.archive import (
     Entry,
-    Fetched,
     MemberError,
     SourceError,
     open_archive,
 )
 from tests.faults import Fault, Faults
+from tests.zip_library import SMALL, random_members, take, zip_bytes
 
-SMALL = {"a/one.avi": random.Random(1).randbytes(50_000), "a/two.avi": b"two" * 20_000}
-
-
-def _zip(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return file.getvalue()
-
-
-def _members(count: int, size: int) -> dict[str, bytes]:
-    rng = random.Random(count)
-    return {f"a/{i:03d}.avi": rng.randbytes(size + rng.randrange(size)) for i in range(count)}
-
-
-def _take(fetched: Fetched) -> bytes:
-    data = Path(fetched.path).read_bytes()
-    fetched.discard()
-    return data
-
-
-@pytest.fixture(autouse=True)
-def temporary_folder(tmp_path, monkeypatch) -> Path:
-    """Temporary files go here, so that a test sees what is left of them."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
-
-
-@pytest.fixture
-def url(server) -> str:
-    """The address of a small zip."""
-    server.files["clips.zip"] = _zip(SMALL)
-    return server.url("clips.zip")
+pytestmark = pytest.mark.usefixtures("temporary_folder")
 
 
 def test_a_fifth_of_all_requests_fails(server, temporary_folder):
     """Through resets, errors, stalls, broken and wrong bodies all arrive, byte for byte, once."""
-    members = _members(60, 20_000)
-    server.files["clips.zip"] = _zip(members, zipfile.ZIP_STORED)
+    members = random_members(60, 20_000)
+    server.files["clips.zip"] = zip_bytes(members, zipfile.ZIP_STORED)
     server.faults = Faults(0.2, seed=7)
     got: list[tuple[str, bytes]] = []
     with open_archive(server.url("clips.zip"), timeout_sec=4) as archive:
 
         def fetch(entry: Entry) -> int:
             fetched = archive.fetch(entry)
-            got.append((entry.member, _take(fetched)))
+            got.append((entry.member, take(fetched)))
             return fetched.retries
 
         with ThreadPoolExecutor(8) as pool:
@@ -122,7 +85,7 @@ def test_wrong_bytes_always(server, url, temporary_folder):
         with pytest.raises(MemberError, match=r"a/one\.avi' in .*CRC"):
             archive.fetch(one)
         assert len(server.requests) == 5
-        assert _take(archive.fetch(two)) == SMALL["a/two.avi"]
+        assert take(archive.fetch(two)) == SMALL["a/two.avi"]
     assert list(temporary_folder.iterdir()) == []
 
 
@@ -138,7 +101,7 @@ def test_mixed_faults_always(server, url):
 @pytest.mark.parametrize("during", ["listing", "fetching"])
 def test_body_that_trickles(server, during):
     """A body that comes so slowly that no read times out is cut off at the deadline."""
-    server.files["clips.zip"] = _zip({"a/clip.avi": random.Random(1).randbytes(200_000)})
+    server.files["clips.zip"] = zip_bytes({"a/clip.avi": random.Random(1).randbytes(200_000)})
     url = server.url("clips.zip")
     started = time.monotonic()
     if during == "listing":
@@ -165,7 +128,7 @@ def test_retry_after(server, url, form):
         fetched = archive.fetch(entry)
         assert time.monotonic() - started > 0.9
         assert fetched.retries == 1
-        assert _take(fetched) == SMALL["a/one.avi"]
+        assert take(fetched) == SMALL["a/one.avi"]
 
 
 def test_retry_after_beyond_the_deadline(server, url):
@@ -201,7 +164,7 @@ def test_unavailable_at_first(server, url, status):
         server.unavailable = 2
         fetched = archive.fetch(archive.entries()[0])
     assert fetched.retries == 2
-    assert _take(fetched) == SMALL["a/one.avi"]
+    assert take(fetched) == SMALL["a/one.avi"]
     assert [request.status for request in server.requests].count(status) == 4
 
 

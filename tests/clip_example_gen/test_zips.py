@@ -11,11 +11,13 @@ import pytest
 
 from components.clip_example_gen.archive import (
     Entry,
-    Fetched,
     MemberError,
     SourceError,
     open_archive,
 )
+from tests.zip_library import take, zip_bytes
+
+pytestmark = pytest.mark.usefixtures("temporary_folder")
 
 MEMBERS = {
     "Archery/v_Archery_g09_c03.avi": b"archery" * 9000,
@@ -28,30 +30,10 @@ def _zip(
     path: Path,
     members: dict[str, bytes],
     compression: int = zipfile.ZIP_DEFLATED,
-    *,
-    folder: bool = True,
 ) -> str:
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        if folder:
-            archive.writestr("UCF-101/", "")  # an entry, but no file
-        for name, data in members.items():
-            archive.writestr(name, data)
+    """Writes a zip in which the folder is an entry, too."""
+    path.write_bytes(zip_bytes({"UCF-101/": b"", **members}, compression))
     return str(path)
-
-
-def _take(fetched: Fetched) -> bytes:
-    data = Path(fetched.path).read_bytes()
-    fetched.discard()
-    return data
-
-
-@pytest.fixture(autouse=True)
-def temporary_folder(tmp_path, monkeypatch) -> Path:
-    """Temporary files go here, so that a test sees what is left of them."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
 
 
 def test_threads_share_one_zip(tmp_path):
@@ -65,7 +47,7 @@ def test_threads_share_one_zip(tmp_path):
 
     def fetch(entries: list[Entry]) -> dict[str, bytes]:
         barrier.wait()
-        return {entry.member: _take(archive.fetch(entry)) for entry in entries}
+        return {entry.member: take(archive.fetch(entry)) for entry in entries}
 
     with open_archive(path) as archive, ThreadPoolExecutor(8) as pool:
         entries = archive.entries()
@@ -95,7 +77,7 @@ def test_damaged_member(tmp_path, temporary_folder):
                 with pytest.raises(MemberError, match=r"v_Archery_g09_c03\.avi' in .*CRC"):
                     archive.fetch(entry)
             else:
-                assert _take(archive.fetch(entry)) == MEMBERS[entry.member]
+                assert take(archive.fetch(entry)) == MEMBERS[entry.member]
     assert list(temporary_folder.iterdir()) == []
 
 
@@ -126,7 +108,8 @@ def _patch(path: Path, where: str, offset: int, value: bytes) -> None:
 )
 def test_lying_headers(tmp_path, temporary_folder, where, offset, value):
     """A member whose headers lie is refused in one line, and leaves no file."""
-    path = Path(_zip(tmp_path / "clips.zip", {"a/clip1.avi": b"clip" * 50_000}, folder=False))
+    path = tmp_path / "clips.zip"
+    path.write_bytes(zip_bytes({"a/clip1.avi": b"clip" * 50_000}))
     _patch(path, where, offset, value)
     _check_refused(str(path), temporary_folder)
 
@@ -140,7 +123,8 @@ def test_lying_headers(tmp_path, temporary_folder, where, offset, value):
 )
 def test_lying_headers_over_http(tmp_path, temporary_folder, server, where, offset, value):
     """Behind a server such a member is refused, too, and does not fail the source."""
-    path = Path(_zip(tmp_path / "clips.zip", {"a/clip1.avi": b"clip" * 50_000}, folder=False))
+    path = tmp_path / "clips.zip"
+    path.write_bytes(zip_bytes({"a/clip1.avi": b"clip" * 50_000}))
     _patch(path, where, offset, value)
     server.files["clips.zip"] = path.read_bytes()
     _check_refused(server.url("clips.zip"), temporary_folder)
@@ -182,7 +166,7 @@ def test_unsafe_names(tmp_path, temporary_folder):
         for entry in entries:
             fetched = archive.fetch(entry)
             assert Path(fetched.path).parent == temporary_folder
-            assert _take(fetched) == entry.member.encode()
+            assert take(fetched) == entry.member.encode()
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -195,7 +179,7 @@ def test_duplicate_names(tmp_path):
     with open_archive(str(path)) as archive:
         entries = archive.entries()
         assert [entry.member for entry in entries] == ["a/clip.avi"] * 2
-        assert [_take(archive.fetch(entry)) for entry in entries] == [b"first", b"second"]
+        assert [take(archive.fetch(entry)) for entry in entries] == [b"first", b"second"]
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -217,7 +201,7 @@ def test_compressed_size_of_the_directory_is_no_bound(tmp_path, server):
     server.files["clips.zip"] = bytes(data)
     with open_archive(server.url("clips.zip")) as archive:
         (entry,) = archive.entries()
-        assert _take(archive.fetch(entry)) == b"clip" * 50_000
+        assert take(archive.fetch(entry)) == b"clip" * 50_000
     assert server.bytes_asked() < start
 
 
@@ -232,5 +216,5 @@ def test_reads_what_other_programs_write(tmp_path):
     path = tmp_path / "clips.zip"
     path.write_bytes(b"#!/bin/sh\n" * 100 + plain.read_bytes())
     with open_archive(str(path)) as archive:
-        found = {entry.member: _take(archive.fetch(entry)) for entry in archive.entries()}
+        found = {entry.member: take(archive.fetch(entry)) for entry in archive.entries()}
     assert found == {"a.avi": b"one", "b.avi": bz2.compress(b"two")}
