@@ -4,9 +4,11 @@ exit codes: 0 published, or already up to date; 2 bad input; 3 the model was not
 is published; 1 anything else.
 """
 
+import atexit
 import dataclasses
 import datetime
 import json
+import os
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -175,7 +177,7 @@ def _summary(config: PipelineConfig) -> list[tuple[str, str]]:
 
 def _left_out(examples_uri: str) -> list[tuple[str, str]]:
     """Returns a row for the clips that were rejected, and one for those that are alike."""
-    from components.clip_example_gen import duplicates, listing, tables
+    from components.clip_example_gen import duplicates, listing, tables  # brings TensorFlow
 
     rejects = tables.read_table(f"{examples_uri}/{tables.REJECTS_FILE}", listing.Reject)
     alike = tables.read_table(f"{examples_uri}/{tables.DUPLICATES_FILE}", duplicates.Duplicate)
@@ -221,4 +223,10 @@ def _reason(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    exit_code = main()
+    # C++ threads of the libraries now and then abort a process that unloads them, and with it the
+    # exit code. All is written; this process ends without unloading anything.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
