@@ -16,6 +16,7 @@ import numpy as np
 
 from components.progress import report
 from sample_library.clips import draw_frames, write_clip
+from sample_library.disturbances import draw_disturbance
 from sample_library.looks import Look, draw_look
 from sample_library.motions import MOTIONS, draw_path
 
@@ -62,6 +63,7 @@ def make_library(
     classes: Sequence[str] = tuple(MOTIONS),
     clips_per_group: Mapping[int, int] = CLIPS_PER_GROUP,
     num_frames: tuple[int, int] = NUM_FRAMES,
+    hard: bool = False,
 ) -> Path:
     """Makes a zip of synthetic clips, `UCF-101/<Class>/v_<Class>_g<NN>_c<NN>.avi`, stored.
 
@@ -75,6 +77,8 @@ def make_library(
       classes: names out of `MOTIONS`.
       clips_per_group: number of clips of each group, by number of the group (1 to 99).
       num_frames: frames of a clip, at the least (2 or more) and at the most.
+      hard: the same clips, with more noise, camera shake, distractors and something before the
+        thing.
 
     Returns:
       `path`.
@@ -95,7 +99,7 @@ def make_library(
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         partial = Path(folder, "library.zip")
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-            clips = _made_clips(specs, seed, num_frames, Path(folder))
+            clips = _made_clips(specs, seed, num_frames, hard, Path(folder))
             for done, (spec, content) in enumerate(clips, start=1):
                 archive.writestr(zipfile.ZipInfo(spec.member, _ZIP_TIME), content)
                 report("clips", done, len(specs))
@@ -126,7 +130,7 @@ def _check(
 
 
 def _made_clips(
-    specs: list[ClipSpec], seed: int, num_frames: tuple[int, int], folder: Path
+    specs: list[ClipSpec], seed: int, num_frames: tuple[int, int], hard: bool, folder: Path
 ) -> Iterator[tuple[ClipSpec, bytes]]:
     """Yields the clips in the order of `specs`, drawn in threads: OpenCV releases the GIL."""
     look_of_group = lru_cache(maxsize=32)(lambda key: _draw_group_look(seed, *key))
@@ -136,8 +140,10 @@ def _made_clips(
         rng = _generator(seed, spec.class_name, spec.group, spec.clip)
         length = int(rng.integers(num_frames[0], num_frames[1] + 1))
         path = draw_path(MOTIONS[spec.class_name], length, rng)
+        # Drawn last, from a generator of its own: what both variants have is the same in both.
+        disturbance = draw_disturbance(length, rng.spawn(1)[0]) if hard else None
         file = folder / Path(spec.member).name
-        write_clip(file, draw_frames(look, path, rng))
+        write_clip(file, draw_frames(look, path, rng, disturbance))
         content = file.read_bytes()
         file.unlink()
         return content

@@ -21,21 +21,31 @@ THING_RADIUS = 72
 NOISE_MARGIN = 64
 
 
+class Sprite(NamedTuple):
+    """A blob to be placed into frames.
+
+    Attributes:
+      image: uint8 [THING_SIZE, THING_SIZE, 3], BGR.
+      alpha: float32 [THING_SIZE, THING_SIZE] in [0, 1], 1 where the blob is.
+    """
+
+    image: np.ndarray
+    alpha: np.ndarray
+
+
 class Look(NamedTuple):
     """The look of a group.
 
     Attributes:
       background: uint8 [HEIGHT + 2 * MARGIN, WIDTH + 2 * MARGIN, 3], BGR.
-      thing: uint8 [THING_SIZE, THING_SIZE, 3], BGR.
-      alpha: float32 [THING_SIZE, THING_SIZE] in [0, 1], 1 where the thing is.
+      thing: what moves.
       scale: of the thing on the screen, frame pixels a thing pixel.
       vignette: float32 [HEIGHT, WIDTH, 3] in [0, 1], the light that the lens lets through.
       noise: int16 [HEIGHT + NOISE_MARGIN, WIDTH + NOISE_MARGIN, 3], the sensor's, to be added.
     """
 
     background: np.ndarray
-    thing: np.ndarray
-    alpha: np.ndarray
+    thing: Sprite
     scale: float
     vignette: np.ndarray
     noise: np.ndarray
@@ -50,15 +60,26 @@ def draw_look(rng: np.random.Generator) -> Look:
     background = _textured(
         (HEIGHT + 2 * MARGIN, WIDTH + 2 * MARGIN), _palette(dark, 60.0, 18.0, rng), rng
     )
-    thing = _textured((THING_SIZE, THING_SIZE), _palette(light, 110.0, 85.0, rng), rng)
+    thing = draw_sprite(light, rng, blur)
     return Look(
         background=_blurred(background, blur),
-        thing=_blurred(thing, blur),
-        alpha=_blurred(_shape(rng), 0.7 + blur),
+        thing=thing,
         scale=rng.uniform(0.64, 0.78),
         vignette=_vignette(rng),
         noise=_noise(rng),
     )
+
+
+def draw_sprite(brightness: float, rng: np.random.Generator, blur: float = 0.0) -> Sprite:
+    """Draws a blob of random texture and shape.
+
+    Args:
+      brightness: its mean, 0 to 255.
+      rng: the same state gives the same blob.
+      blur: standard deviation of a Gaussian, in pixels.
+    """
+    image = _textured((THING_SIZE, THING_SIZE), _palette(brightness, 110.0, 85.0, rng), rng)
+    return Sprite(_blurred(image, blur), _blurred(_shape(rng), 0.7 + blur))
 
 
 def _palette(

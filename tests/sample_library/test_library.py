@@ -99,6 +99,33 @@ def test_another_seed_gives_other_clips(tiny, tmp_path):
             assert first.read(member) != second.read(member)
 
 
+def test_hard_variant_has_the_same_clips_made_harder(tiny, tmp_path):
+    """Names and lengths are the plain variant's, every picture is another; it is reproducible."""
+    hard = make_library(tmp_path / "hard.zip", seed=3, hard=True, **TINY)
+    again = make_library(tmp_path / "again.zip", seed=3, hard=True, **TINY)
+    assert hard.read_bytes() == again.read_bytes()
+    with zipfile.ZipFile(tiny) as plain_zip, zipfile.ZipFile(hard) as hard_zip:
+        assert hard_zip.namelist() == plain_zip.namelist()
+        for member in plain_zip.namelist():
+            plain_frames, _ = read_clip(plain_zip.extract(member, tmp_path / "plain"))
+            hard_frames, _ = read_clip(hard_zip.extract(member, tmp_path / "hard"))
+            assert plain_frames.shape == hard_frames.shape
+            differences = np.abs(plain_frames.astype(int) - hard_frames)
+            assert differences.mean(axis=(1, 2, 3)).min() > 5
+
+
+def test_command_line_makes_the_hard_variant(tmp_path, capsys, monkeypatch):
+    """`--hard` is what `hard=True` is; the file's name is printed."""
+    made = []
+    monkeypatch.setattr(
+        "sample_library.__main__.make_library",
+        lambda path, **options: made.append(options) or make_library(path, **options, **TINY),
+    )
+    assert main(["--out", str(tmp_path / "hard.zip"), "--seed", "3", "--hard"]) == 0
+    assert made == [{"seed": 3, "hard": True}]
+    assert capsys.readouterr().out.strip() == str(tmp_path / "hard.zip")
+
+
 def test_a_clip_does_not_depend_on_the_clips_beside_it(tiny, tmp_path):
     """Leaving out classes, groups and clips leaves the others as they are."""
     part = make_library(

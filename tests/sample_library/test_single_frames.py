@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sample_library.clips import draw_frames
+from sample_library.disturbances import draw_disturbance
 from sample_library.library import _generator
 from sample_library.looks import draw_look
 from sample_library.motions import MOTIONS, draw_path
@@ -40,8 +41,13 @@ def gradients(frame: np.ndarray) -> np.ndarray:
 FEATURES = (small_pixels, small_gray, color_histogram, gradients)
 
 
+@pytest.fixture(scope="module", params=["plain", "hard"])
+def variant(request) -> str:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def frames() -> dict[str, list[np.ndarray]]:
+def frames(variant) -> dict[str, list[np.ndarray]]:
     """The frames of each moment, in the order of classes, groups and clips."""
     drawn = {moment: [] for moment in MOMENTS}
     for name, motion in MOTIONS.items():
@@ -50,7 +56,9 @@ def frames() -> dict[str, list[np.ndarray]]:
             for clip in range(1, CLIPS + 1):
                 rng = _generator(0, name, group, clip)
                 path = draw_path(motion, len(MOMENTS), rng)
-                clip_frames = list(draw_frames(look, path, rng))
+                extras = rng.spawn(1)[0]
+                disturbance = draw_disturbance(len(MOMENTS), extras) if variant == "hard" else None
+                clip_frames = list(draw_frames(look, path, rng, disturbance))
                 for moment, index in MOMENTS.items():
                     drawn[moment].append(clip_frames[index][:, 40:280])
     return drawn
@@ -81,13 +89,13 @@ def test_class_cannot_be_told_across_groups(frames, moment, feature):
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_group_can_be_told_by_its_look(frames, moment):
-    """The frame nearest in color is one of the same group, of 200, nearly always."""
+def test_group_can_be_told_by_its_look(frames, variant, moment):
+    """The frame nearest in color is often one of the same group, of 200; nearly always if calm."""
     similarity = similarities(frames[moment], color_histogram)
     np.fill_diagonal(similarity, -np.inf)
     nearest = similarity.argmax(axis=1)
     recall = ((CLASS[nearest] == CLASS) & (GROUP[nearest] == GROUP)).mean()
-    assert recall > 0.7, recall
+    assert recall > {"plain": 0.7, "hard": 0.4}[variant], recall
 
 
 def test_brightness_and_contrast_agree_across_classes(frames):
