@@ -22,7 +22,7 @@ PIPELINE_NAME = "clip-recommender"
 DONE, FAILED, BAD_INPUT, NOT_BLESSED = 0, 1, 2, 3
 
 #: What the sample library's clips need; other sources take the options' own defaults.
-SAMPLE_SETTINGS = {"image_size": 64, "epochs": 14}
+SAMPLE_SETTINGS = {"image_size": 64, "epochs": 30}
 
 LOCAL_BEAM_ARGS = (
     # Threads in this process: OpenCV, TensorFlow and FAISS release the interpreter's lock.
@@ -146,6 +146,7 @@ def _run_pipeline(config: PipelineConfig, plan: Plan, board: console.Board) -> d
         pipeline.RunFacts(
             data_version=plan.data_version,
             live_version=str(plan.live.version) if plan.live else "",
+            live_fingerprint=plan.live.manifest.run_fingerprint if plan.live else "",
             run_fingerprint=plan.run_fingerprint,
         ),
         name=PIPELINE_NAME,

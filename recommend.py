@@ -61,7 +61,11 @@ def _recommend_for_video(
         # For videos alone: OpenCV, and TensorFlow once the video is known to decode.
         from components.clip_example_gen import clips
 
-        clip = clips.decode(video, **{key: config[key] for key in _SAMPLING})
+        clip = clips.decode(
+            video,
+            num_windows=config.get("num_windows", 1),  # older versions know of one
+            **{key: config[key] for key in _SAMPLING},
+        )
 
         from components import embedder
         from components.clip_example_gen import examples

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 NUM_FRAMES, FRAME_STEP, IMAGE_SIZE = 10, 15, 224
-SAMPLING = {"num_frames": NUM_FRAMES, "frame_step": FRAME_STEP, "image_size": IMAGE_SIZE}
+SAMPLING = {
+    "num_frames": NUM_FRAMES,
+    "frame_step": FRAME_STEP,
+    "image_size": IMAGE_SIZE,
+    "num_windows": 1,  # as the tutorial's
+}
 
 
 class Job(NamedTuple):

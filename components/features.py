@@ -7,7 +7,7 @@ turns them into the `*_xf` features that the network sees.
 CLIP_ID = "clip_id"  # bytes, e.g. v_Archery_g09_c03
 GROUP = "group"  # bytes, the source video, e.g. Archery_g09
 CLASS_NAME = "class_name"  # bytes, e.g. Archery; empty for an unlabeled clip
-FRAMES = "frames"  # bytes [T], JPEG, RGB, square
+FRAMES = "frames"  # bytes [W * T], JPEG, RGB, square: W windows of T frames each
 NUM_FRAMES = "num_frames"  # int64, frames that decode in the whole clip
 WIDTH = "width"  # int64, pixels of the clip's own frames
 HEIGHT = "height"  # int64, pixels of the clip's own frames
@@ -17,7 +17,7 @@ BRIGHTNESS = "brightness"  # float in [0, 1], mean of the stored frames
 MOTION = "motion"  # float in [0, 1], mean absolute difference of consecutive stored frames
 
 # What Transform makes of them.
-FRAMES_XF = "frames_xf"  # float32 [t, h, w, c] in [0, 1]
+FRAMES_XF = "frames_xf"  # float32 [t, h, w, c] in [0, 1], of one window
 LABEL_XF = "label_xf"  # int64, index into the class vocabulary, -1 for an unknown class
 
 #: What StatisticsGen watches: everything but the pixels.

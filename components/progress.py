@@ -1,7 +1,7 @@
 """Progress as log records: stages report, whoever listens (a console, a log file) shows.
 
 A stage knows nothing of terminals. `report` logs a plain line; the record also carries the
-`Progress` itself as its attribute `progress`, for handlers that draw bars.
+`Progress` itself as its attribute `progress`, for handlers that draw bars. `note` logs a finding.
 """
 
 import logging
@@ -42,6 +42,11 @@ def report(task: str, done: int, total: int, **metrics: float) -> None:
         figures,
         extra={"progress": Progress(task, done, total, metrics)},
     )
+
+
+def note(text: str) -> None:
+    """Logs what a person should read of a stage, a sentence; the record has it as `note`."""
+    logger.info("%s", text, extra={"note": text})
 
 
 class RunCounts:

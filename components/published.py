@@ -6,6 +6,7 @@
     manifest.json              see `Manifest`
     model/                     SavedModel
     embeddings.parquet  neighbors.parquet  clips.parquet
+    statistics.pb              TFDV's, of the training clips; older versions have none
 ```
 Needs numpy and pyarrow alone, so that asking by clip id is quick.
 """
@@ -28,6 +29,7 @@ MODEL_DIR = "model"
 EMBEDDINGS_FILE = "embeddings.parquet"
 NEIGHBORS_FILE = "neighbors.parquet"
 CLIPS_FILE = "clips.parquet"
+STATISTICS_FILE = "statistics.pb"
 
 #: The layout that this module reads and writes.
 FORMAT = 1

@@ -4,156 +4,155 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from components.clip_example_gen import splits
+from components.trainer.settings import OPTIMIZERS, PRECISIONS
+from pipeline.knobs import (
+    check,
+    knob,
+    number,
+    parse_classes,
+    parse_clips_per_class,
+    parse_fractions,
+    switch,
+    whole,
+)
 
-
-def parse_classes(text: str) -> int | tuple[str, ...]:
-    """Reads `"10"` as the first ten classes, `"Archery,Diving"` as these two."""
-    text = text.strip()
-    if text.lstrip("-").isdigit():
-        return int(text)
-    return tuple(name.strip() for name in text.split(","))
-
-
-def parse_fractions(text: str) -> tuple[float, ...]:
-    """Reads `"0.6,0.2,0.2"`."""
-    return tuple(float(part) for part in text.split(","))
-
-
-def parse_clips_per_class(text: str) -> tuple[int, ...]:
-    """Reads `"30,10,10"`."""
-    return tuple(int(part) for part in text.split(","))
-
-
-def _knob(
-    default: Any,
-    help: str,
-    *,
-    parse: Callable[[str], Any] = str,
-    low: float | None = None,
-    high: float | None = None,
-    choices: tuple[str, ...] = (),
-    metavar: str = "N",
-    repeatable: bool = False,
-    shapes_result: bool = True,
-) -> Any:
-    """Declares a field: its default, and what the command line and the checks need to know."""
-    return dataclasses.field(
-        default=default,
-        metadata={
-            "help": help,
-            "parse": parse,
-            "low": low,
-            "high": high,
-            "choices": choices,
-            "metavar": metavar,
-            "repeatable": repeatable,
-            "shapes_result": shapes_result,
-        },
-    )
+#: Folders below the output folder, where no other place is given.
+_FOLDERS = {"push_dir": "published", "store_dir": "clip_store", "checkpoint_dir": "checkpoints"}
 
 
 @dataclasses.dataclass(frozen=True)
 class PipelineConfig:
     """One run's settings. Raises ValueError that names the field, the bounds and the value."""
 
-    source: str = _knob(
+    source: str = knob(
         "",
         "clips: a zip or a folder, local or s3:// or gs://, or an http(s) zip, read by ranges; "
         "default: the sample library, made on the first run",
         metavar="SOURCE",
     )
-    output_dir: str = _knob(
+    output_dir: str = knob(
         "output",
         "pipeline root, metadata database, log, and published/",
         metavar="DIR",
         shapes_result=False,
     )
-    push_dir: str = _knob(
+    push_dir: str = knob(
         "",
         "where versions are published; default: OUTPUT_DIR/published",
         metavar="DIR",
         shapes_result=False,
     )
-    store_dir: str = _knob(
+    store_dir: str = knob(
         "",
         "where decoded clips are kept from run to run; default: OUTPUT_DIR/clip_store",
         metavar="DIR",
         shapes_result=False,
     )
-    classes: int | tuple[str, ...] = _knob(
+    checkpoint_dir: str = knob(
+        "",
+        "where a training that is killed goes on from; default: OUTPUT_DIR/checkpoints",
+        metavar="DIR",
+        shapes_result=False,
+    )
+    classes: int | tuple[str, ...] = knob(
         10,
         "how many classes, first by name, or their names, comma-separated",
         parse=parse_classes,
         metavar="N|NAMES",
     )
-    clips_per_class: tuple[int, ...] = _knob(
+    clips_per_class: tuple[int, ...] = knob(
         (30, 10, 10),
         "at most so many clips of a class for train,eval,test",
         parse=parse_clips_per_class,
         metavar="N,N,N",
     )
-    split: str = _knob(
+    split: str = knob(
         "ucf101-1",
         "rule that assigns whole groups to splits",
         choices=splits.SPLIT_METHODS,
         metavar="RULE",
     )
-    split_fractions: tuple[float, ...] = _knob(
+    split_fractions: tuple[float, ...] = knob(
         (0.6, 0.2, 0.2),
         "shares of the groups for train,eval,test under group-hash",
         parse=parse_fractions,
         metavar="X,X,X",
     )
-    max_reject_fraction: float = _knob(
-        0.01, "share of the clips that may be unusable", parse=float, low=0, high=1, metavar="X"
+    max_reject_fraction: float = number(0.01, "share of the clips that may be unusable", 0, 1)
+    fetch_workers: int = whole(
+        8, "clips on their way at once, for each Beam worker", 1, 256, shapes_result=False
     )
-    fetch_workers: int = _knob(
-        8, "clips on their way at once, for each Beam worker", parse=int, low=1, high=256,
+    fetch_timeout: float = number(
+        300.0,
+        "seconds that fetching one clip may take, retries included",
+        1,
+        86_400,
         shapes_result=False,
-    )  # fmt: skip
-    fetch_timeout: float = _knob(
-        300.0, "seconds that fetching one clip may take, retries included", parse=float, low=1,
-        high=86_400, shapes_result=False,
-    )  # fmt: skip
-    num_frames: int = _knob(10, "frames sampled from a clip", parse=int, low=2, high=64)
-    frame_step: int = _knob(
-        15, "frames between samples; shrinks to fit short clips", parse=int, low=1, high=1000
     )
-    image_size: int = _knob(
+    num_frames: int = whole(10, "frames sampled from a clip", 2, 64)
+    num_windows: int = whole(
+        3, "windows sampled from a clip, whose embeddings are averaged; 1: its middle alone", 1, 16
+    )
+    frame_step: int = whole(15, "frames between samples; shrinks to fit short clips", 1, 1000)
+    image_size: int = whole(
         224,
         "height and width of the network's input, in pixels; the sample library's default is 64",
-        parse=int,
-        low=32,
-        high=512,
+        32,
+        512,
     )
-    epochs: int = _knob(30, "passes over the training clips", parse=int, low=1, high=10_000)
-    batch_size: int = _knob(8, "clips in a training step", parse=int, low=1, high=1024)
-    learning_rate: float = _knob(
-        1e-3, "peak learning rate", parse=float, low=1e-7, high=1.0, metavar="X"
+    epochs: int = whole(30, "passes over the training clips", 1, 10_000)
+    batch_size: int = whole(8, "clips in a training step", 1, 1024)
+    optimizer: str = knob(
+        "adamw", "what updates the weights", choices=OPTIMIZERS, metavar="OPTIMIZER"
     )
-    seed: int = _knob(42, "seed of everything that is drawn", parse=int, low=0, high=2**31 - 1)
-    k: int = _knob(10, "neighbors of each clip", parse=int, low=1, high=1000)
-    min_accuracy: float = _knob(
-        0.3, "test accuracy below which nothing is published", parse=float, low=0, high=1,
-        metavar="X",
-    )  # fmt: skip
-    min_recall: float = _knob(
-        0.3, "recall@1 below which nothing is published", parse=float, low=0, high=1, metavar="X"
+    learning_rate: float = number(1e-3, "peak learning rate", 1e-7, 10.0)
+    weight_decay: float = number(0.01, "decoupled weight decay", 0, 1)
+    label_smoothing: float = number(0.0, "share of a label spread over all classes", 0, 0.9)
+    balance_classes: bool = switch(False, "weigh clips so that all classes count alike")
+    augment_crop: float = number(
+        0.06, "share of a frame by which training clips are shifted", 0, 0.5
     )
-    max_recall_drop: float = _knob(
-        0.05,
-        "how far recall@1 may fall below the published model's",
-        parse=float,
-        low=0,
-        high=1,
-        metavar="X",
+    augment_flip: bool = switch(
+        False, "mirror training clips; only where left and right mean the same"
     )
-    beam_args: tuple[str, ...] = _knob(
+    augment_color: float = number(0.2, "how strongly training clips' colors are changed", 0, 1)
+    temporal_jitter: float = number(
+        0.2, "share of training clips' frames that may be cut off", 0, 0.9
+    )
+    patience: int = whole(
+        10, "epochs without a lower eval loss that end training; 0: never", 0, 10_000
+    )
+    precision: str = knob(
+        "auto",
+        "of the training's arithmetic; auto: what this machine is fastest with",
+        choices=PRECISIONS,
+        metavar="PRECISION",
+    )
+    warm_start: bool = switch(False, "begin with the published model's weights")
+    seed: int = whole(42, "seed of everything that is drawn", 0, 2**31 - 1)
+    k: int = whole(10, "neighbors of each clip", 1, 1000)
+    min_accuracy: float = number(0.3, "test accuracy below which nothing is published", 0, 1)
+    min_recall: float = number(0.3, "recall@1 below which nothing is published", 0, 1)
+    max_recall_drop: float = number(
+        0.05, "how far recall@1 may fall below the published model's", 0, 1
+    )
+    min_class_recall: float = number(
+        0.05, "recall@1 of a class of 5 test clips or more below which nothing is published", 0, 1
+    )
+    max_class_recall_drop: float = number(
+        0.5, "how far recall@1 of such a class may fall below the published model's", 0, 1
+    )
+    max_drift: float = number(
+        0.4, "Jensen-Shannon divergence from the published model's data that stops a run", 0, 1
+    )
+    max_class_drift: float = number(
+        0.2, "how far a class's share may be from that in the published model's data", 0, 1
+    )
+    beam_args: tuple[str, ...] = knob(
         (),
         "an option for Beam, such as --runner=FlinkRunner; repeatable",
         metavar="ARG",
@@ -163,7 +162,7 @@ class PipelineConfig:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check(field, getattr(self, field.name))
+            check(field, getattr(self, field.name))
         if isinstance(self.classes, int) and self.classes < 2:
             raise ValueError(f"classes: expected 2 or more, or names; got {self.classes}")
         if not isinstance(self.classes, int) and len(set(self.classes)) < 2:
@@ -183,7 +182,7 @@ class PipelineConfig:
                 "split_fractions: expected three numbers above 0 (train,eval,test); "
                 f"got {self.split_fractions}"
             )
-        for name, folder in (("push_dir", "published"), ("store_dir", "clip_store")):
+        for name, folder in _FOLDERS.items():
             if not getattr(self, name):
                 object.__setattr__(self, name, str(Path(self.output_dir) / folder))
 
@@ -199,14 +198,6 @@ class PipelineConfig:
         """Returns a sha256 hex digest of all that decides what a run publishes."""
         facts = [self.result_settings(), data_version, code_version]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _check(field: dataclasses.Field, value: Any) -> None:
-    low, high, choices = (field.metadata[name] for name in ("low", "high", "choices"))
-    if low is not None and not low <= value <= high:
-        raise ValueError(f"{field.name}: expected {low} to {high}; got {value}")
-    if choices and value not in choices:
-        raise ValueError(f"{field.name}: expected one of {', '.join(choices)}; got {value!r}")
 
 
 def code_version(*packages: str) -> str:

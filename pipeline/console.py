@@ -118,7 +118,9 @@ class Board(logging.Handler):
             self._console.print(line.rstrip(), no_wrap=True, overflow="ellipsis")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Shows progress."""
+        """Shows progress, and notes above it."""
+        if hasattr(record, "note"):
+            self._console.print(f"  {self._stage:<20} {record.note}", markup=False)
         shown = getattr(record, "progress", None)
         if shown is None:
             return

@@ -18,14 +18,19 @@ def make_parser(description: str) -> OptionParser:
     )
     for field in dataclasses.fields(PipelineConfig):
         knob = field.metadata
+        kind: dict[str, Any] = {
+            "type": _named(knob["parse"]),
+            "action": "append" if knob["repeatable"] else "store",
+            "metavar": "|".join(knob["choices"]) or knob["metavar"],
+        }
+        if knob["parse"] is bool:
+            kind = {"action": argparse.BooleanOptionalAction}
         parser.add_argument(
             _option(field.name),
             dest=field.name,
-            type=_named(knob["parse"]),
-            action="append" if knob["repeatable"] else "store",
             default=argparse.SUPPRESS,
-            metavar="|".join(knob["choices"]) or knob["metavar"],
             help=knob["help"] + _default_note(field),
+            **kind,
         )
     return parser
 
@@ -68,5 +73,7 @@ def _default_note(field: dataclasses.Field) -> str:
     if field.default in ("", ()):
         return ""
     default = field.default
+    if isinstance(default, bool):
+        return f" (default: {'yes' if default else 'no'})"
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
     return f" (default: {shown})"

@@ -15,9 +15,11 @@ from components.bulk_inferrer.component import BulkInferrer
 from components.champion.component import Champion
 from components.clip_example_gen.component import ClipExampleGen
 from components.curated_schema.component import CuratedSchema
+from components.drift_validator.component import DriftValidator
 from components.example_validator.component import ExampleValidator
 from components.pusher.component import Pusher
 from components.retrieval_evaluator.component import RetrievalEvaluator
+from components.trainer.settings import TrainSettings
 from pipeline import evaluation
 from pipeline.config import PipelineConfig, code_version
 
@@ -34,11 +36,13 @@ class RunFacts:
     Attributes:
       data_version: the source's fingerprint.
       live_version: the published version's name, "" before the first.
+      live_fingerprint: `run_fingerprint` of the run that published it.
       run_fingerprint: digest of all that decides what this run publishes.
     """
 
     data_version: str
     live_version: str
+    live_fingerprint: str
     run_fingerprint: str
 
 
@@ -61,17 +65,20 @@ def create_pipeline(
       metadata_path: SQLite database of ML Metadata; None where the platform has its own.
       beam_args: options for every Beam stage.
     """
-    data = _data_nodes(config, facts)
-    example_gen, *_, transform = data
-    examples = example_gen.outputs["examples"]
-    trainer = _trainer(config, examples, transform.outputs["transform_graph"])
-    model = trainer.outputs["model"]
-    gates = _gate_nodes(config, facts, examples, model)
-    publishing = _publishing_nodes(config, facts, examples, model, gates)
+    champion = Champion(
+        push_dir=config.push_dir,
+        live_version=facts.live_version,
+        live_fingerprint=facts.live_fingerprint,
+    )
+    data = _data_nodes(config, facts, champion)
+    example_gen, _, statistics_gen, *_, transform = data
+    trainer = _trainer(config, example_gen, transform, champion)
+    gates = _gate_nodes(config, example_gen, trainer, champion)
+    publishing = _publishing_nodes(config, facts, example_gen, statistics_gen, trainer, gates)
     return pipeline.Pipeline(
         pipeline_name=name,
         pipeline_root=root,
-        components=[*data, trainer, *gates, *publishing],
+        components=[champion, *data, trainer, *gates, *publishing],
         enable_cache=True,
         metadata_connection_config=(
             metadata.sqlite_metadata_connection_config(metadata_path) if metadata_path else None
@@ -80,7 +87,7 @@ def create_pipeline(
     )
 
 
-def _data_nodes(config: PipelineConfig, facts: RunFacts) -> list[BaseNode]:
+def _data_nodes(config: PipelineConfig, facts: RunFacts, champion: Champion) -> list[BaseNode]:
     """Clips become Examples, which are measured, validated, and given a transform graph."""
     example_gen = ClipExampleGen(
         source=config.source,
@@ -89,6 +96,7 @@ def _data_nodes(config: PipelineConfig, facts: RunFacts) -> list[BaseNode]:
         split=config.split,
         split_fractions=config.split_fractions,
         num_frames=config.num_frames,
+        num_windows=config.num_windows,
         frame_step=config.frame_step,
         image_size=config.image_size,
         seed=config.seed,
@@ -102,6 +110,7 @@ def _data_nodes(config: PipelineConfig, facts: RunFacts) -> list[BaseNode]:
             "components/clip_example_gen/clips.py",
             "components/clip_example_gen/containers.py",
             "components/clip_example_gen/examples.py",
+            "components/clip_example_gen/sampling.py",
         ),
     )
     examples = example_gen.outputs["examples"]
@@ -113,6 +122,13 @@ def _data_nodes(config: PipelineConfig, facts: RunFacts) -> list[BaseNode]:
     )
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema
+    )
+    drift_validator = DriftValidator(
+        statistics=statistics_gen.outputs["statistics"],
+        champion=champion.outputs["champion"],
+        max_drift=config.max_drift,
+        max_class_drift=config.max_class_drift,
+        code_version=code_version("components/drift_validator", "components/features.py"),
     )
     transform = Transform(
         examples=examples,
@@ -127,32 +143,49 @@ def _data_nodes(config: PipelineConfig, facts: RunFacts) -> list[BaseNode]:
             "code_version": code_version("components/transform"),
         },
     )
-    transform.add_upstream_node(example_validator)
-    return [example_gen, curated_schema, statistics_gen, example_validator, transform]
+    transform.add_upstream_nodes([example_validator, drift_validator])
+    validators = [example_validator, drift_validator]
+    return [example_gen, curated_schema, statistics_gen, *validators, transform]
 
 
-def _trainer(config: PipelineConfig, examples, transform_graph) -> Trainer:
+def _trainer(
+    config: PipelineConfig, example_gen: BaseNode, transform: BaseNode, champion: BaseNode
+) -> Trainer:
+    settings = TrainSettings(
+        num_frames=config.num_frames,
+        image_size=config.image_size,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        optimizer=config.optimizer,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        label_smoothing=config.label_smoothing,
+        balance_classes=config.balance_classes,
+        crop=config.augment_crop,
+        flip=config.augment_flip,
+        color=config.augment_color,
+        temporal_jitter=config.temporal_jitter,
+        patience=config.patience,
+        precision=config.precision,
+        seed=config.seed,
+        checkpoint_dir=config.checkpoint_dir,
+    )
     return Trainer(
-        examples=examples,
-        transform_graph=transform_graph,
+        examples=example_gen.outputs["examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        base_model=champion.outputs["champion"] if config.warm_start else None,
         run_fn="components.trainer.train.run_fn",
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
-        custom_config={
-            "num_frames": config.num_frames,
-            "image_size": config.image_size,
-            "epochs": config.epochs,
-            "batch_size": config.batch_size,
-            "learning_rate": config.learning_rate,
-            "seed": config.seed,
-            "code_version": code_version("components/trainer"),
-        },
+        custom_config={**settings._asdict(), "code_version": code_version("components/trainer")},
     )
 
 
-def _gate_nodes(config: PipelineConfig, facts: RunFacts, examples, model) -> list[BaseNode]:
+def _gate_nodes(
+    config: PipelineConfig, example_gen: BaseNode, trainer: Trainer, champion: BaseNode
+) -> list[BaseNode]:
     """The candidate is measured by class and by retrieval, beside the champion."""
-    champion = Champion(push_dir=config.push_dir, live_version=facts.live_version)
+    examples, model = example_gen.outputs["examples"], trainer.outputs["model"]
     evaluator = Evaluator(
         examples=examples,
         model=model,
@@ -163,18 +196,29 @@ def _gate_nodes(config: PipelineConfig, facts: RunFacts, examples, model) -> lis
         examples=examples,
         model=model,
         champion=champion.outputs["champion"],
+        model_run=trainer.outputs["model_run"],
         min_recall=config.min_recall,
         max_recall_drop=config.max_recall_drop,
-        code_version=code_version("components/retrieval_evaluator", "components/embedder.py"),
+        min_class_recall=config.min_class_recall,
+        max_class_recall_drop=config.max_class_recall_drop,
+        code_version=code_version(
+            "components/retrieval_evaluator", "components/embedder.py", "components/plots.py"
+        ),
     )
-    return [champion, evaluator, retrieval_evaluator]
+    return [evaluator, retrieval_evaluator]
 
 
 def _publishing_nodes(
-    config: PipelineConfig, facts: RunFacts, examples, model, gates: list[BaseNode]
+    config: PipelineConfig,
+    facts: RunFacts,
+    example_gen: BaseNode,
+    statistics_gen: BaseNode,
+    trainer: Trainer,
+    gates: list[BaseNode],
 ) -> list[BaseNode]:
     """A blessed model embeds every clip, and all that is published."""
-    _, evaluator, retrieval_evaluator = gates
+    evaluator, retrieval_evaluator = gates
+    examples, model = example_gen.outputs["examples"], trainer.outputs["model"]
     blessings = {
         "model_blessing": evaluator.outputs["blessing"],
         "retrieval_blessing": retrieval_evaluator.outputs["blessing"],
@@ -192,6 +236,7 @@ def _publishing_nodes(
         data_version=facts.data_version,
         run_fingerprint=facts.run_fingerprint,
         examples=examples,
+        statistics=statistics_gen.outputs["statistics"],
         model=model,
         embeddings=bulk_inferrer.outputs["embeddings"],
         neighbors=bulk_inferrer.outputs["neighbors"],

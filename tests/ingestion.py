@@ -27,6 +27,7 @@ DEFAULTS = {
     "num_frames": 4,
     "frame_step": 3,
     "image_size": 16,
+    "num_windows": 2,
     "seed": 0,
     "max_reject_fraction": 0.01,
     "fetch_workers": 4,

@@ -34,12 +34,14 @@ HOMES = {
         "components/bulk_inferrer/neighbors.py",
         "components/clip_example_gen/duplicates.py",
     ),
+    "matplotlib": ("components/plots.py",),
     "remotezip": ("components/clip_example_gen/remote.py",),
     "requests": (
         "components/clip_example_gen/download.py",
         "components/clip_example_gen/remote.py",
         "components/clip_example_gen/transport.py",
     ),
+    "sklearn": ("components/plots.py",),
     "rich": ("pipeline/console.py", "recommend.py"),
 }
 

@@ -101,6 +101,7 @@ def test_format_1_stays_readable():
     assert published.list_versions(GOLDEN) == [1]
     live.verify()
     assert live.manifest.config["image_size"] == 64 and live.manifest.parent is None
+    assert published.STATISTICS_FILE not in live.manifest.files  # it is older than these
     assert live.manifest.metrics == {"accuracy": 0.75, "recall": {"1": 1.0}}
     found = live.recommend("v_Rise_g01_c01")
     assert [(r.rank, r.clip_id, r.class_name) for r in found] == [

@@ -22,7 +22,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Copies model and manifest of the live version; leaves the artifact empty without one."""
+        """Copies the live version; leaves the artifact empty without one."""
         champion = artifact_utils.get_single_instance(output_dict["champion"])
         if not exec_properties["live_version"]:
             logging.info("no champion: nothing is published in %s", exec_properties["push_dir"])
@@ -32,3 +32,8 @@ class Executor(base_executor.BaseExecutor):
         )
         io_utils.copy_dir(str(live.model_dir), path_utils.serving_model_path(champion.uri))
         shutil.copyfile(live.manifest_path, os.path.join(champion.uri, published.MANIFEST_FILE))
+        if published.STATISTICS_FILE in live.manifest.files:
+            shutil.copyfile(
+                live.path / published.STATISTICS_FILE,
+                os.path.join(champion.uri, published.STATISTICS_FILE),
+            )

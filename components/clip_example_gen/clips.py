@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from components.clip_example_gen.containers import MAX_FRAMES, ClipError, check_container
+from components.clip_example_gen.sampling import Sampling, window_indices
 
 # Read by OpenCV when it first opens a video: FFmpeg prints to stderr otherwise, and a broken
 # clip is reported by ClipError.
@@ -47,7 +48,7 @@ class Clip(NamedTuple):
     """A decoded clip.
 
     Attributes:
-      frames: uint8 [T, H, W, 3], RGB, square.
+      frames: uint8 [T, H, W, 3], RGB, square; those of all windows, one window after another.
       num_frames: how many frames decode in the whole clip.
       width: of the clip's own frames, pixels.
       height: of the clip's own frames, pixels.
@@ -63,44 +64,15 @@ class Clip(NamedTuple):
     duration_sec: float
 
 
-def sample_indices(
-    num_available: int, num_frames: int, frame_step: int, window: float = 0.5
-) -> np.ndarray:
-    """Returns which frames of a clip to take, int64 [num_frames], never falling.
-
-    The frames lie `frame_step` apart in one window. The step shrinks, to 1 at the least, until
-    the window fits; a clip of fewer than `num_frames` frames gives every frame, in order, some
-    of them more than once and as evenly as can be.
-
-    Args:
-      num_available: frames in the clip, at least 1.
-      num_frames: frames to take, at least 1.
-      frame_step: at least 1.
-      window: where the window lies, from 0, at the clip's start, to 1, at its end.
-
-    Raises:
-      ValueError: an argument is out of its range.
-    """
-    arguments = {
-        "num_available": num_available,
-        "num_frames": num_frames,
-        "frame_step": frame_step,
-    }
-    for name, value in arguments.items():
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
-    if not 0 <= window <= 1:
-        raise ValueError(f"window: expected 0 to 1, got {window}")
-    steps = np.arange(num_frames, dtype=np.int64)
-    if num_available < num_frames:
-        return steps * num_available // num_frames
-    step = min(frame_step, max(1, (num_available - 1) // max(1, num_frames - 1)))
-    start = int((num_available - 1 - step * (num_frames - 1)) * window)
-    return start + step * steps
-
-
-def decode(path: str | os.PathLike, *, num_frames: int, frame_step: int, image_size: int) -> Clip:
-    """Decodes the frames of `sample_indices`: their center squares, resized to `image_size`.
+def decode(
+    path: str | os.PathLike,
+    *,
+    num_frames: int,
+    frame_step: int,
+    image_size: int,
+    num_windows: int = 1,
+) -> Clip:
+    """Decodes the frames of `window_indices`: their center squares, resized to `image_size`.
 
     Frames are counted, not timed: of a clip with a varying frame rate, those are taken that lie
     `frame_step` frames apart. They are turned upright where the file says how it was held.
@@ -110,9 +82,10 @@ def decode(path: str | os.PathLike, *, num_frames: int, frame_step: int, image_s
 
     Args:
       path: a file: AVI, MOV, MP4, Matroska, WebM or bare MPEG.
-      num_frames: frames to take, at least 1.
+      num_frames: frames to take of a window, at least 1.
       frame_step: frames between two that are taken.
       image_size: height and width of the frames that are returned, pixels.
+      num_windows: windows to take frames of, at least 1.
 
     Raises:
       ClipError: the file is missing or empty, is none of these, has no video stream or no frame
@@ -127,7 +100,7 @@ def decode(path: str | os.PathLike, *, num_frames: int, frame_step: int, image_s
     except UnicodeEncodeError:  # OpenCV would not survive it
         raise ClipError(f"video: expected a name in UTF-8, got {os.fspath(path)!r}") from None
     try:
-        return _decode(absolute, num_frames, frame_step, image_size)
+        return _decode(absolute, Sampling(num_frames, frame_step, image_size, num_windows))
     except cv2.error as error:
         raise ClipError(f"video: OpenCV failed: {error.err}") from error
 
@@ -183,7 +156,7 @@ class _Pass(NamedTuple):
     width: int
 
 
-def _decode(path: str, num_frames: int, frame_step: int, image_size: int) -> Clip:
+def _decode(path: str, sampling: Sampling) -> Clip:
     capture = _open(path)
     _check_motion_jpeg(capture, path)
     fps = capture.get(cv2.CAP_PROP_FPS)
@@ -191,13 +164,13 @@ def _decode(path: str, num_frames: int, frame_step: int, image_size: int) -> Cli
     # What a file states of its frame count may be wrong. It is a guess at which frames will be
     # wanted; the count that decodes decides, and costs a second pass where they differ.
     stated = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    guess = sample_indices(int(stated), num_frames, frame_step) if 1 <= stated < 2**31 else None
-    found = _grab(capture, guess, image_size)
+    guess = window_indices(int(stated), sampling) if 1 <= stated < 2**31 else None
+    found = _grab(capture, guess, sampling.image_size)
     if not found.num_frames:
         raise ClipError("video: expected a clip, got a file of which no frame decodes")
-    indices = sample_indices(found.num_frames, num_frames, frame_step)
+    indices = window_indices(found.num_frames, sampling)
     if guess is None or not np.array_equal(indices, guess):
-        found = _grab(_open(path), indices, image_size)
+        found = _grab(_open(path), indices, sampling.image_size)
     if missing := sorted(set(indices.tolist()) - set(found.frames)):
         raise ClipError(f"video: frames {missing} of {found.num_frames} do not decode")
     return Clip(

@@ -26,6 +26,7 @@ class ClipExampleGenSpec(types.ComponentSpec):
         "split_fractions": _parameter(str),  # JSON: shares of train, eval, test in group-hash
         "num_frames": _parameter(int),  # frames to take from a clip
         "frame_step": _parameter(int),  # frames between two that are taken
+        "num_windows": _parameter(int),  # windows to take frames of
         "image_size": _parameter(int),  # height and width of the frames, pixels
         "seed": _parameter(int),  # chooses the clips where there are more than clips_per_class
         "max_reject_fraction": _parameter(float),  # the share of clips that may be unusable

@@ -22,6 +22,7 @@ from components import features, progress, published
 from components.clip_example_gen import archive, clips, duplicates, fetching, selection, shards
 from components.clip_example_gen.duplicates import Duplicate
 from components.clip_example_gen.listing import Reject
+from components.clip_example_gen.sampling import Sampling
 from components.clip_example_gen.shards import ClipRow
 from components.clip_example_gen.store import ClipStore, part_name
 from components.clip_example_gen.tables import (
@@ -45,7 +46,7 @@ class _Ingestion(NamedTuple):
     open_archive: Callable[[], archive.Archive]
     connection: Shared  # of the workers in one process
     fetch_workers: int
-    sampling: shards.Sampling
+    sampling: Sampling
     store: ClipStore
     root: str
 
@@ -130,7 +131,7 @@ def _deal(planned: Sequence[shards.Shard]) -> list[tuple[int, shards.Shard]]:
 
 
 def _ingestion(properties: dict[str, Any], root: str, beam_args: Sequence[str]) -> _Ingestion:
-    sampling = shards.Sampling(*(int(properties[name]) for name in shards.Sampling._fields))
+    sampling = Sampling(*(int(properties[name]) for name in Sampling._fields))
     # What is decoded otherwise is kept elsewhere.
     recipe = json.dumps([*sampling, properties["decode_version"], clips.OPENCV_VERSION])
     store_dir = properties["store_dir"]

@@ -10,6 +10,7 @@ from components.clip_example_gen import clips, examples
 from components.clip_example_gen.archive import MemberError
 from components.clip_example_gen.fetching import Fetcher
 from components.clip_example_gen.listing import ClipRef, Reject
+from components.clip_example_gen.sampling import Sampling
 from components.clip_example_gen.store import ClipStore, StoredClip, part_name
 
 
@@ -29,14 +30,6 @@ class Shard(NamedTuple):
     refs: tuple[ClipRef, ...]
     missing: tuple[ClipRef, ...]
     parts: tuple[str, ...]
-
-
-class Sampling(NamedTuple):
-    """How frames are taken from a clip: the arguments of `clips.decode`."""
-
-    num_frames: int
-    frame_step: int
-    image_size: int
 
 
 class ClipRow(NamedTuple):

@@ -23,6 +23,7 @@ class PusherSpec(component_spec.ComponentSpec):
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
         "model": _MODEL,
         "embeddings": component_spec.ChannelParameter(type=artifacts.Embeddings),
         "neighbors": component_spec.ChannelParameter(type=artifacts.NeighborTable),
@@ -35,7 +36,7 @@ class PusherSpec(component_spec.ComponentSpec):
 
 
 class Pusher(base_component.BaseComponent):
-    """Publishes model, embeddings and neighbor table as one version, where both gates bless.
+    """Publishes model, embeddings, neighbor table and statistics, where both gates bless.
 
     Outputs `pushed` (PublishedVersion): the version, or what spoke against it.
     """

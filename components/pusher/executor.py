@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow_model_analysis as tfma
 from tfx import types
+from tfx.components.statistics_gen import stats_artifact_utils
 from tfx.components.util import model_utils
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
@@ -42,6 +43,7 @@ class Executor(base_executor.BaseExecutor):
                 embeddings_dir=uris["embeddings"],
                 neighbors_path=os.path.join(uris["neighbors"], published.NEIGHBORS_FILE),
                 clips_path=os.path.join(uris["examples"], published.CLIPS_FILE),
+                statistics=_training_statistics(input_dict["statistics"][0]),
                 facts=publish.Facts(
                     model_id=retrieval["candidate"]["model_id"],
                     config=json.loads(exec_properties["settings"]),
@@ -72,6 +74,12 @@ def _accuracy_objections(evaluation_uri: str) -> list[str]:
             name = failure.metric_key.name
             failures.append(f"test {name} is {value:.3f}, below the floor of {bound:.3f}")
     return failures
+
+
+def _training_statistics(artifact: types.Artifact) -> bytes:
+    """Returns the train split's, a serialized DatasetFeatureStatisticsList."""
+    statistics = stats_artifact_utils.load_statistics(artifact, "train").proto()
+    return statistics.SerializeToString(deterministic=True)
 
 
 def _metrics(evaluation_uri: str, retrieval: dict[str, Any]) -> dict[str, Any]:

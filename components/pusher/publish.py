@@ -45,6 +45,7 @@ def publish(
     neighbors_path: str,
     clips_path: str,
     facts: Facts,
+    statistics: bytes | None = None,
 ) -> int:
     """Publishes a version and makes it live.
 
@@ -58,6 +59,8 @@ def publish(
       neighbors_path: the neighbor table.
       clips_path: the table of clips.
       facts: for the manifest.
+      statistics: of the training clips, a serialized DatasetFeatureStatisticsList; None where
+        they are not known.
 
     Returns:
       The version's number.
@@ -76,6 +79,8 @@ def publish(
             staging.chmod(0o755)
             shutil.copytree(model_dir, staging / published.MODEL_DIR)
             _write_tables(staging, Path(embeddings_dir), neighbors_path, clips_path, facts.model_id)
+            if statistics is not None:
+                (staging / published.STATISTICS_FILE).write_bytes(statistics)
             parent = published.current_version(root)
             version = max([*published.list_versions(root), parent or 0]) + 1
             _write_manifest(staging, version, parent, facts)

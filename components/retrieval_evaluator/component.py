@@ -13,12 +13,15 @@ class RetrievalEvaluatorSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         "min_recall": component_spec.ExecutionParameter(type=float),
         "max_recall_drop": component_spec.ExecutionParameter(type=float),
+        "min_class_recall": component_spec.ExecutionParameter(type=float),
+        "max_class_recall_drop": component_spec.ExecutionParameter(type=float),
         "code_version": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "champion": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "model_run": component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
     }
     OUTPUTS = {
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
@@ -27,10 +30,16 @@ class RetrievalEvaluatorSpec(component_spec.ComponentSpec):
 
 
 class RetrievalEvaluator(base_component.BaseComponent):
-    """Measures retrieval across groups: queries of the test split, gallery of the train split.
+    """Measures retrieval across groups: queries of the test split, gallery of train and eval.
 
-    Outputs `evaluation` (`retrieval.json`: metrics of the candidate and the champion, and what
-    speaks against a blessing) and `blessing`, in the form of TFX's Evaluator.
+    Outputs `blessing`, in the form of TFX's Evaluator, and `evaluation`:
+
+    ```
+    <uri>/retrieval.json     candidate, champion (or null), champion_note, comparison (or null),
+                             verdict (every bar), objections (what speaks against a blessing)
+    <uri>/queries.parquet    each query and what was recommended first for it
+    <uri>/learning_curves.png  confusion.png  recall_by_class.png  embedding_map.png
+    ```
     """
 
     SPEC_CLASS = RetrievalEvaluatorSpec
@@ -41,18 +50,24 @@ class RetrievalEvaluator(base_component.BaseComponent):
         examples: types.BaseChannel,
         model: types.BaseChannel,
         champion: types.BaseChannel,
+        model_run: types.BaseChannel,
         min_recall: float,
         max_recall_drop: float,
+        min_class_recall: float,
+        max_class_recall_drop: float,
         code_version: str,
     ):
         """Declares the component.
 
         Args:
-          examples: raw Examples with splits train and test.
+          examples: raw Examples with splits train, eval and test; other splits stay out.
           model: the candidate.
           champion: of Champion; may be empty.
+          model_run: of Trainer; its `history.json`, where there is one, becomes a picture.
           min_recall: recall@1 that a candidate needs.
           max_recall_drop: how far it may lie below the champion's.
+          min_class_recall: recall@1 that each class of 5 queries or more needs.
+          max_class_recall_drop: how far that may lie below the champion's for the class.
           code_version: digest of the stage's code, for the cache.
         """
         super().__init__(
@@ -60,8 +75,11 @@ class RetrievalEvaluator(base_component.BaseComponent):
                 examples=examples,
                 model=model,
                 champion=champion,
+                model_run=model_run,
                 min_recall=min_recall,
                 max_recall_drop=max_recall_drop,
+                min_class_recall=min_class_recall,
+                max_class_recall_drop=max_class_recall_drop,
                 code_version=code_version,
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),

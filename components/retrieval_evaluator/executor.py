@@ -1,8 +1,10 @@
-"""Embeds queries and gallery with candidate and champion, measures, blesses."""
+"""Embeds queries and gallery with candidate and champion, measures, judges, draws, blesses."""
 
+import itertools
 import json
 import os
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 from tfx import types
@@ -11,17 +13,25 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components import embedder, published
-from components.retrieval_evaluator import gates, metrics
+from components import embedder, features, plots, progress, published
+from components.retrieval_evaluator import bootstrap, comparison, gates, metrics, tables
 
-#: Ranks at which recall is measured.
-RECALL_RANKS = (1, 5, 10)
 #: The report in the evaluation artifact.
 REPORT_FILE = "retrieval.json"
+#: Beside it, a row for each query.
+QUERIES_FILE = "queries.parquet"
+#: Trainer's list of epochs, in the folder of its logs.
+HISTORY_FILE = "history.json"
+
+_QUERY_SPLIT = "test"
+#: The training list of the protocol; the eval split is cut from it.
+_GALLERY_SPLITS = tuple(split for split in features.SPLITS if split != _QUERY_SPLIT)
+#: Of the clips that the map shows, and of their places.
+_MAP_SEED = 0
 
 
 class Executor(base_executor.BaseExecutor):
-    """Unpacks artifacts, writes `retrieval.json` and the blessing."""
+    """Unpacks artifacts, writes report, table, pictures and the blessing."""
 
     def Do(
         self,
@@ -33,49 +43,80 @@ class Executor(base_executor.BaseExecutor):
         examples = input_dict["examples"]
         model = artifact_utils.get_single_instance(input_dict["model"])
         candidate = _evaluate(path_utils.serving_model_path(model.uri), examples)
-        champion_uri = artifact_utils.get_single_uri(input_dict["champion"])
-        champion, note = _evaluate_champion(champion_uri, examples)
-        objections = gates.objections(
-            candidate["recall"]["1"],
-            champion["recall"]["1"] if champion else None,
-            min_recall=exec_properties["min_recall"],
-            max_recall_drop=exec_properties["max_recall_drop"],
+        champion, note = _evaluate_champion(
+            artifact_utils.get_single_uri(input_dict["champion"]), examples
+        )
+        compared = _compare(candidate, champion)
+        verdict = gates.judge(
+            candidate.metrics,
+            champion.metrics if champion else None,
+            compared,
+            gates.Limits(**{name: exec_properties[name] for name in gates.Limits._fields}),
         )
         report = {
-            "candidate": candidate,
-            "champion": champion,
+            "candidate": _described(candidate),
+            "champion": _described(champion) if champion else None,
             "champion_note": note,
-            "objections": objections,
+            "comparison": compared.as_dict() if compared else None,
+            "verdict": [bar._asdict() for bar in verdict.bars],
+            "objections": list(verdict.objections),
         }
-        io_utils.write_string_file(
-            os.path.join(artifact_utils.get_single_uri(output_dict["evaluation"]), REPORT_FILE),
-            json.dumps(report, indent=2),
+        progress.note(_note(candidate, champion, note, compared))
+        history = _read_history(artifact_utils.get_single_uri(input_dict["model_run"]))
+        files = {
+            REPORT_FILE: json.dumps(report, indent=2).encode(),
+            QUERIES_FILE: _query_table(candidate, champion),
+            **_pictures(candidate, history),
+        }
+        folder = artifact_utils.get_single_uri(output_dict["evaluation"])
+        fileio.makedirs(folder)
+        for name, content in files.items():
+            with fileio.open(os.path.join(folder, name), "wb") as file:
+                file.write(content)
+        _bless(artifact_utils.get_single_instance(output_dict["blessing"]), model, verdict.blessed)
+
+
+class _Evaluated(NamedTuple):
+    """A model, its embeddings and its metrics."""
+
+    model_id: str
+    queries: embedder.EmbeddedClips
+    gallery: embedder.EmbeddedClips
+    metrics: metrics.RetrievalMetrics
+
+    def first_neighbors(self) -> tables.FirstNeighbors:
+        """Returns what is recommended first for each query."""
+        rows = self.metrics.per_query.first_rows
+        return tables.FirstNeighbors(
+            ids=tuple(self.gallery.clip_ids[row] for row in rows),
+            class_names=tuple(self.gallery.class_names[row] for row in rows),
+            scores=self.metrics.per_query.first_scores,
         )
-        _bless(artifact_utils.get_single_instance(output_dict["blessing"]), model, not objections)
 
 
-def _evaluate(model_dir: str, examples: list[types.Artifact]) -> dict[str, Any]:
+def _evaluate(model_dir: str, examples: list[types.Artifact]) -> _Evaluated:
     model = embedder.Embedder(model_dir)
     queries, gallery = (
-        model.embed(
-            embedder.read_examples(os.path.join(artifact_utils.get_split_uri(examples, split), "*"))
-        )
-        for split in ("test", "train")
+        model.embed(_read_clips(examples, splits)) for splits in ((_QUERY_SPLIT,), _GALLERY_SPLITS)
     )
-    result = metrics.evaluate_retrieval(
-        queries.vectors,
-        queries.class_names,
-        gallery.vectors,
-        gallery.class_names,
-        recall_ranks=RECALL_RANKS,
+    measured = metrics.evaluate_retrieval(
+        queries.vectors, queries.class_names, gallery.vectors, gallery.class_names
     )
-    return {"model_id": model.model_id, **result.as_dict()}
+    return _Evaluated(model.model_id, queries, gallery, measured)
 
 
-def _evaluate_champion(
-    uri: str, examples: list[types.Artifact]
-) -> tuple[dict[str, Any] | None, str]:
-    """Returns the champion's metrics, or None and why there are none."""
+def _read_clips(examples: list[types.Artifact], splits: tuple[str, ...]) -> Iterator[bytes]:
+    """Yields the serialized Examples of all `splits`, and reports the shards that are done."""
+    patterns = [os.path.join(artifact_utils.get_split_uri(examples, name), "*") for name in splits]
+    shards = list(itertools.chain.from_iterable(sorted(fileio.glob(p)) for p in patterns))
+    for done, shard in enumerate(shards):
+        progress.report(f"{'+'.join(splits)} shards", done, len(shards))
+        yield from embedder.read_examples(shard)
+    progress.report(f"{'+'.join(splits)} shards", len(shards), len(shards))
+
+
+def _evaluate_champion(uri: str, examples: list[types.Artifact]) -> tuple[_Evaluated | None, str]:
+    """Returns the evaluated champion, or None and why there is none."""
     manifest_path = os.path.join(uri, published.MANIFEST_FILE)
     if not fileio.exists(manifest_path):
         return None, "no champion: this is the first version"
@@ -86,6 +127,77 @@ def _evaluate_champion(
         return _evaluate(path_utils.serving_model_path(uri), examples), name
     except tf.errors.InvalidArgumentError:
         return None, f"{name} cannot embed these clips: it wants other numbers or sizes of frames"
+
+
+def _compare(candidate: _Evaluated, champion: _Evaluated | None) -> comparison.Comparison | None:
+    if champion is None:
+        return None
+    return comparison.compare(
+        candidate.metrics.per_query.right,
+        champion.metrics.per_query.right,
+        query_ids=candidate.queries.clip_ids,
+        query_classes=candidate.queries.class_names,
+        groups=candidate.queries.groups,
+    )
+
+
+def _note(
+    candidate: _Evaluated,
+    champion: _Evaluated | None,
+    name: str,
+    compared: comparison.Comparison | None,
+) -> str:
+    """Says how the champion does on this run's test clips, beside the candidate."""
+    if champion is None or compared is None:
+        return name
+    return (
+        f"{name} has recall@1 {champion.metrics.recall[1]:.3f} on these test clips, the candidate "
+        f"{candidate.metrics.recall[1]:.3f}: {len(compared.won)} won, {len(compared.lost)} lost"
+    )
+
+
+def _described(model: _Evaluated) -> dict[str, Any]:
+    """Returns a model's part of the report."""
+    intervals = bootstrap.metric_intervals(model.metrics, model.queries.groups)
+    return {"model_id": model.model_id, **model.metrics.as_dict(), "intervals": intervals}
+
+
+def _query_table(candidate: _Evaluated, champion: _Evaluated | None) -> bytes:
+    return tables.encode_queries(
+        candidate.queries.clip_ids,
+        candidate.queries.class_names,
+        candidate.queries.groups,
+        candidate.first_neighbors(),
+        champion.first_neighbors() if champion else None,
+    )
+
+
+def _read_history(model_run_uri: str) -> list[dict[str, Any]]:
+    """Returns the rows of the training's epochs, none where the trainer left no history."""
+    path = os.path.join(model_run_uri, HISTORY_FILE)
+    if not fileio.exists(path):
+        return []
+    with fileio.open(path, "r") as file:
+        return json.load(file)
+
+
+def _pictures(candidate: _Evaluated, history: list[dict[str, Any]]) -> dict[str, bytes]:
+    """Returns PNG files by their names."""
+    queries, measured = candidate.queries, candidate.metrics
+    pictures = {
+        "confusion.png": plots.confusion_matrix(
+            queries.class_names,
+            candidate.first_neighbors().class_names,
+            "Classes of the test clips, and of the clip recommended first",
+        ),
+        "recall_by_class.png": plots.recall_by_class(
+            measured.recall_at_1_per_class, measured.num_queries_per_class
+        ),
+        "embedding_map.png": plots.embedding_map(queries.vectors, queries.class_names, _MAP_SEED),
+    }
+    if history:
+        pictures["learning_curves.png"] = plots.learning_curves(history)
+    return pictures
 
 
 def _bless(blessing: types.Artifact, model: types.Artifact, blessed: bool) -> None:

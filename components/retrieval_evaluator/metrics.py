@@ -1,7 +1,8 @@
 """Retrieval metrics by the protocol that UCF101 results are published by.
 
-Queries are the clips of the test split, the gallery those of the train split; clips are ranked by
-the cosine of their embeddings, and a gallery clip is relevant if it shares the query's class.
+Queries are the clips of the test split, the gallery those of the training list (the splits train
+and eval, which is cut from it); clips are ranked by the cosine of their embeddings, and a gallery
+clip is relevant if it shares the query's class.
 """
 
 from collections.abc import Sequence
@@ -9,10 +10,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+#: Ranks at which recall is measured, those of published tables.
+RECALL_RANKS = (1, 5, 10, 20, 50)
 #: Depth of the mean average precision.
 MAP_DEPTH = 10
 #: Queries that are ranked at a time, to bound memory.
-_BLOCK = 1024
+_BLOCK = 256
+
+
+class QueryResults(NamedTuple):
+    """What each query found.
+
+    Attributes:
+      right: bool [q], whether the first neighbor is of the query's class.
+      recalled: bool [q, r], whether a clip of the query's class is among the first k, for each of
+        the r recall ranks.
+      average_precision: float64 [q], AP@10.
+      first_rows: int64 [q], the first neighbor's row in the gallery.
+      first_scores: float64 [q], its cosine.
+    """
+
+    right: np.ndarray
+    recalled: np.ndarray
+    average_precision: np.ndarray
+    first_rows: np.ndarray
+    first_scores: np.ndarray
 
 
 class RetrievalMetrics(NamedTuple):
@@ -24,6 +46,8 @@ class RetrievalMetrics(NamedTuple):
       recall: by k, the share of queries with a clip of their class among the first k.
       mean_average_precision: mAP@10.
       recall_at_1_per_class: recall@1 of each class's queries.
+      num_queries_per_class: how many queries each class has.
+      per_query: what the figures are made of.
     """
 
     num_queries: int
@@ -31,6 +55,8 @@ class RetrievalMetrics(NamedTuple):
     recall: dict[int, float]
     mean_average_precision: float
     recall_at_1_per_class: dict[str, float]
+    num_queries_per_class: dict[str, int]
+    per_query: QueryResults
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the metrics under the names that reports and manifests use, ready for JSON."""
@@ -40,6 +66,7 @@ class RetrievalMetrics(NamedTuple):
             "recall": {str(k): value for k, value in self.recall.items()},
             f"map_at_{MAP_DEPTH}": self.mean_average_precision,
             "recall_at_1_per_class": self.recall_at_1_per_class,
+            "num_queries_per_class": self.num_queries_per_class,
         }
 
 
@@ -49,7 +76,7 @@ def evaluate_retrieval(
     gallery: np.ndarray,
     gallery_classes: Sequence[str],
     *,
-    recall_ranks: Sequence[int],
+    recall_ranks: Sequence[int] = RECALL_RANKS,
 ) -> RetrievalMetrics:
     """Measures retrieval.
 
@@ -58,7 +85,7 @@ def evaluate_retrieval(
       query_classes: [q].
       gallery: float32 [g, d], of unit norm.
       gallery_classes: [g].
-      recall_ranks: the k of each recall@k.
+      recall_ranks: the k of each recall@k, from 1; one beyond g counts the whole gallery.
 
     Returns:
       The metrics. A query whose class the gallery lacks is a miss at every k. Of equal scores,
@@ -67,34 +94,31 @@ def evaluate_retrieval(
     Raises:
       ValueError: no queries, no gallery, or shapes that do not fit.
     """
-    if not len(queries) or not len(gallery):
-        raise ValueError(f"expected queries and a gallery; got {len(queries)} and {len(gallery)}")
-    if queries.shape != (len(query_classes), gallery.shape[1]):
-        raise ValueError(
-            f"queries: expected shape {(len(query_classes), gallery.shape[1])}; got {queries.shape}"
-        )
-    if len(gallery) != len(gallery_classes):
-        raise ValueError(f"gallery_classes: expected {len(gallery)}; got {len(gallery_classes)}")
+    _check(queries, query_classes, gallery, gallery_classes)
     classes, labels = np.unique([*query_classes, *gallery_classes], return_inverse=True)
     query_labels, gallery_labels = np.split(labels, [len(query_classes)])
     depth = min(max(MAP_DEPTH, *recall_ranks), len(gallery))
-    hits = np.concatenate(
-        [
-            gallery_labels[_ranked(queries[start : start + _BLOCK], gallery, depth)]
-            == query_labels[start : start + _BLOCK, np.newaxis]
-            for start in range(0, len(queries), _BLOCK)
-        ]
-    )
+    rows, first_scores = rank_gallery(queries, gallery, depth)
+    hits = gallery_labels[rows] == query_labels[:, np.newaxis]
     num_relevant = np.bincount(gallery_labels, minlength=len(classes))[query_labels]
+    results = QueryResults(
+        right=hits[:, 0],
+        recalled=np.stack([hits[:, :k].any(axis=1) for k in recall_ranks], axis=1),
+        average_precision=average_precision(hits[:, :MAP_DEPTH], num_relevant),
+        first_rows=rows[:, 0],
+        first_scores=first_scores,
+    )
+    members = {str(classes[label]): query_labels == label for label in np.unique(query_labels)}
     return RetrievalMetrics(
         num_queries=len(queries),
         num_gallery=len(gallery),
-        recall={k: float(hits[:, :k].any(axis=1).mean()) for k in recall_ranks},
-        mean_average_precision=float(average_precision(hits[:, :MAP_DEPTH], num_relevant).mean()),
+        recall=dict(zip(recall_ranks, results.recalled.mean(axis=0).tolist(), strict=True)),
+        mean_average_precision=float(results.average_precision.mean()),
         recall_at_1_per_class={
-            str(classes[label]): float(hits[query_labels == label, 0].mean())
-            for label in np.unique(query_labels)
+            name: float(results.right[own].mean()) for name, own in members.items()
         },
+        num_queries_per_class={name: int(own.sum()) for name, own in members.items()},
+        per_query=results,
     )
 
 
@@ -117,8 +141,45 @@ def average_precision(hits: np.ndarray, num_relevant: np.ndarray) -> np.ndarray:
     return (precision * hits).sum(axis=1) / np.maximum(attainable, 1)
 
 
-def _ranked(queries: np.ndarray, gallery: np.ndarray, depth: int) -> np.ndarray:
-    """Returns int [q, depth], the gallery's rows by falling score."""
-    # einsum adds up every pair alike, so that equal vectors tie; a BLAS product does not.
-    scores = np.einsum("qd,gd->qg", queries.astype(np.float64), gallery.astype(np.float64))
-    return np.argsort(-scores, axis=1, kind="stable")[:, :depth]
+def rank_gallery(
+    queries: np.ndarray, gallery: np.ndarray, depth: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks the gallery for each query by the exact product, of equal ones the first row first.
+
+    Args:
+      queries: float [q, d].
+      gallery: float [g, d].
+      depth: how many rows are wanted, 1 to g.
+
+    Returns:
+      int64 [q, depth], rows of the gallery, and float64 [q], the first one's score.
+    """
+    queries, gallery = queries.astype(np.float64), gallery.astype(np.float64)
+    ranked = np.empty((len(queries), depth), np.int64)
+    first_scores = np.empty(len(queries))
+    for start in range(0, len(queries), _BLOCK):
+        # einsum adds up every pair alike, so that equal vectors tie; a BLAS product does not.
+        scores = np.einsum("qd,gd->qg", queries[start : start + _BLOCK], gallery)
+        last_wanted = np.partition(scores, -depth, axis=1)[:, -depth]
+        for row, (own, lowest) in enumerate(zip(scores, last_wanted, strict=True), start):
+            candidates = np.flatnonzero(own >= lowest)  # all that tie with the last one too
+            order = np.argsort(-own[candidates], kind="stable")[:depth]
+            ranked[row] = candidates[order]
+            first_scores[row] = own[ranked[row, 0]]
+    return ranked, first_scores
+
+
+def _check(
+    queries: np.ndarray,
+    query_classes: Sequence[str],
+    gallery: np.ndarray,
+    gallery_classes: Sequence[str],
+) -> None:
+    if not len(queries) or not len(gallery):
+        raise ValueError(f"expected queries and a gallery; got {len(queries)} and {len(gallery)}")
+    if queries.shape != (len(query_classes), gallery.shape[1]):
+        raise ValueError(
+            f"queries: expected shape {(len(query_classes), gallery.shape[1])}; got {queries.shape}"
+        )
+    if len(gallery) != len(gallery_classes):
+        raise ValueError(f"gallery_classes: expected {len(gallery)}; got {len(gallery_classes)}")

@@ -14,7 +14,7 @@ _BLOCK_FILTERS, _BLOCK_KERNEL = (16, 32, 64, 128), (3, 3, 3)
 _MOMENTUM = 0.9
 #: Part of the training during which the learning rate rises.
 _WARMUP = 0.1
-_WEIGHT_DECAY = 0.01
+_SGD_MOMENTUM = 0.9
 
 
 def build_network(num_frames: int, image_size: int, num_classes: int) -> keras.Model:
@@ -72,11 +72,16 @@ def embedding_network(network: keras.Model) -> keras.Model:
     return keras.Model(network.input, network.get_layer("embedding").output, name="embedder")
 
 
-def make_optimizer(learning_rate: float, total_steps: int) -> keras.optimizers.Optimizer:
-    """Returns AdamW with a learning rate that rises linearly, then falls along a cosine to 0.
+def make_optimizer(
+    optimizer: str, learning_rate: float, weight_decay: float, total_steps: int
+) -> keras.optimizers.Optimizer:
+    """Returns an optimizer whose learning rate rises linearly, then falls along a cosine to 0.
 
     Args:
+      optimizer: "adamw", or "sgd" with Nesterov's momentum.
       learning_rate: the highest, greater than 0.
+      weight_decay: decoupled (Loshchilov and Hutter, "Decoupled Weight Decay Regularization",
+        2019), at least 0.
       total_steps: batches in the whole training, at least 1.
 
     Raises:
@@ -93,4 +98,10 @@ def make_optimizer(learning_rate: float, total_steps: int) -> keras.optimizers.O
         warmup_target=learning_rate,
         warmup_steps=warmup_steps,
     )
-    return keras.optimizers.AdamW(schedule, weight_decay=_WEIGHT_DECAY)
+    if optimizer == "adamw":
+        return keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
+    if optimizer == "sgd":
+        return keras.optimizers.SGD(
+            schedule, momentum=_SGD_MOMENTUM, nesterov=True, weight_decay=weight_decay
+        )
+    raise ValueError(f"optimizer must be adamw or sgd, got {optimizer!r}")

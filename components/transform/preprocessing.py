@@ -32,8 +32,9 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     """Transforms a batch of raw features.
 
     Args:
-      inputs: the features of `schema/schema.pbtxt`; `frames` is a SparseTensor.
-      custom_config: `num_frames` and `image_size` of the Examples.
+      inputs: the features of `schema/schema.pbtxt`; `frames` is a SparseTensor, and holds the
+        frames of one window of a clip.
+      custom_config: `num_frames` of a window and `image_size` of the Examples.
 
     Returns:
       `frames_xf` float32 [b, t, h, w, c] in [0, 1]; `label_xf` int64 [b], -1 for a class that

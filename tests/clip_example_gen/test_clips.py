@@ -1,13 +1,11 @@
-"""Decoding: sampling against its contract, frames against an independent decode, odd files."""
-
-import itertools
-from collections import Counter
+"""Decoding: frames against an independent decode, odd files."""
 
 import cv2
 import numpy as np
 import pytest
 
-from components.clip_example_gen.clips import ClipError, decode, encode_jpeg, sample_indices
+from components.clip_example_gen.clips import ClipError, decode, encode_jpeg
+from components.clip_example_gen.sampling import Sampling, sample_indices, window_indices
 
 UCF_CLIPS = (
     "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi",
@@ -26,21 +24,6 @@ def _all_frames(path) -> list[np.ndarray]:
         frames.append(frame)
 
 
-def _expected_indices(available: int, num_frames: int, frame_step: int) -> list[int]:
-    """Says the contract by search: the widest step that fits, the most central window."""
-    if available < num_frames:
-        counts = Counter(int(available * i / num_frames) for i in range(num_frames))
-        assert max(counts.values()) - min(counts.values()) <= 1
-        return sorted(counts.elements())
-    step = max(
-        s for s in range(1, frame_step + 1) if s == 1 or s * (num_frames - 1) + 1 <= available
-    )
-    length = step * (num_frames - 1) + 1
-    starts = range(available - length + 1)
-    start = min(starts, key=lambda s: (abs(s - (available - length - s)), s))
-    return list(range(start, start + length, step))
-
-
 def _expected_square(frame_bgr: np.ndarray, size: int) -> np.ndarray:
     height, width = frame_bgr.shape[:2]
     edge = abs(height - width) // 2
@@ -50,66 +33,28 @@ def _expected_square(frame_bgr: np.ndarray, size: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("num_frames", "frame_step"), [*itertools.product([1, 2, 3, 10], [1, 4, 15])]
-)
-def test_sample_indices_keeps_its_contract(num_frames, frame_step):
-    """For every length: the widest centered window that fits, or an even repetition."""
-    for available in [*range(1, 60), 135, 136, 137, 138, 500]:
-        indices = sample_indices(available, num_frames, frame_step)
-        assert indices.dtype == np.int64
-        assert indices.tolist() == _expected_indices(available, num_frames, frame_step), available
-
-
-def test_window_moves_from_start_to_end():
-    """0 begins at the first frame, 1 ends at the last, and between them it never falls."""
-    for available, num_frames, frame_step in [(50, 4, 3), (10, 10, 15), (9, 5, 2)]:
-        starts = [
-            sample_indices(available, num_frames, frame_step, window)[0]
-            for window in np.linspace(0, 1, 21)
-        ]
-        assert starts[0] == 0
-        assert starts == sorted(starts)
-        assert sample_indices(available, num_frames, frame_step, 1)[-1] == available - 1
-    with pytest.raises(ValueError, match=r"window: expected 0 to 1, got 1\.5"):
-        sample_indices(50, 4, 3, 1.5)
-
-
-def test_short_clips_show_every_frame():
-    """4 frames for 10 show each 2 or 3 times, in order."""
-    assert sample_indices(4, 10, 15).tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3]
-
-
-@pytest.mark.parametrize("argument", ["num_available", "num_frames", "frame_step"])
-def test_sample_indices_checks_arguments(argument):
-    """Numbers below 1 are named."""
-    arguments = {"num_available": 5, "num_frames": 5, "frame_step": 5, argument: 0}
-    with pytest.raises(ValueError, match=f"{argument}: expected at least 1, got 0"):
-        sample_indices(**arguments)
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "count", "num_frames", "frame_step", "image_size"),
+    ("width", "height", "count", "sampling"),
     [
-        (48, 32, 40, 4, 3, 16),
-        (32, 48, 40, 5, 15, 32),  # upright; the step shrinks
-        (64, 64, 7, 10, 2, 24),  # shorter than num_frames
-        (48, 32, 12, 1, 5, 64),  # enlarged
+        (48, 32, 40, Sampling(4, 3, 16, 1)),
+        (48, 32, 40, Sampling(4, 3, 16, 3)),  # windows apart
+        (48, 32, 20, Sampling(4, 5, 16, 3)),  # windows that overlap
+        (32, 48, 40, Sampling(5, 15, 32, 1)),  # upright; the step shrinks
+        (64, 64, 7, Sampling(10, 2, 24, 2)),  # shorter than num_frames: windows alike
+        (48, 32, 12, Sampling(1, 5, 64, 1)),  # enlarged
     ],
 )
-def test_decode_matches_an_independent_decode(
-    tmp_path, make_video, width, height, count, num_frames, frame_step, image_size
-):
+def test_decode_matches_an_independent_decode(tmp_path, make_video, width, height, count, sampling):
     """Frames equal those of reading everything and indexing."""
     path = tmp_path / "clip.avi"
     make_video(path, num_frames=count, width=width, height=height)
     frames = _all_frames(path)
     assert len(frames) == count
-    arguments = {"num_frames": num_frames, "frame_step": frame_step, "image_size": image_size}
-    clip = decode(path, **arguments)
-    indices = _expected_indices(count, num_frames, frame_step)
-    expected = np.stack([_expected_square(frames[i], image_size) for i in indices])
+    clip = decode(path, **sampling._asdict())
+    indices = window_indices(count, sampling)
+    expected = np.stack([_expected_square(frames[i], sampling.image_size) for i in indices])
     assert clip.frames.dtype == np.uint8
-    assert clip.frames.shape == (num_frames, image_size, image_size, 3)
+    number = sampling.num_windows * sampling.num_frames
+    assert clip.frames.shape == (number, sampling.image_size, sampling.image_size, 3)
     np.testing.assert_array_equal(clip.frames, expected)
     assert clip[1:] == (count, width, height, 25.0, count / 25)
 
@@ -121,7 +66,7 @@ def test_decodes_real_clips(real_clips, name):
     frames = _all_frames(path)
     clip = decode(path, num_frames=10, frame_step=15, image_size=112)
     assert (clip.num_frames, clip.width, clip.height) == (len(frames), 320, 240)
-    indices = _expected_indices(len(frames), 10, 15)
+    indices = sample_indices(len(frames), 10, 15)
     expected = np.stack([_expected_square(frames[i], 112) for i in indices])
     np.testing.assert_array_equal(clip.frames, expected)
 
@@ -140,7 +85,7 @@ def test_frame_count_in_the_file_is_not_trusted(real_clips, name, count):
     frames = _all_frames(path)
     clip = decode(path, num_frames=16, frame_step=5, image_size=64)
     assert clip.num_frames == len(frames) == count
-    indices = _expected_indices(count, 16, 5)
+    indices = sample_indices(count, 16, 5)
     expected = np.stack([_expected_square(frames[i], 64) for i in indices])
     np.testing.assert_array_equal(clip.frames, expected)
 
@@ -153,7 +98,7 @@ def test_truncated_clip_gives_what_is_there(tmp_path, make_video):
     frames = _all_frames(cut)
     assert 1 < len(frames) < 60
     clip = decode(cut, num_frames=8, frame_step=15, image_size=32)
-    expected = [_expected_square(frames[i], 32) for i in _expected_indices(len(frames), 8, 15)]
+    expected = [_expected_square(frames[i], 32) for i in sample_indices(len(frames), 8, 15)]
     np.testing.assert_array_equal(clip.frames, np.stack(expected))
 
 

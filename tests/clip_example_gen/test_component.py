@@ -16,6 +16,7 @@ def test_parameters_are_strings_and_numbers():
         num_frames=10,
         frame_step=15,
         image_size=224,
+        num_windows=3,
         seed=7,
         max_reject_fraction=0.01,
         fetch_workers=8,

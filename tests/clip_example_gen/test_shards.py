@@ -12,9 +12,10 @@ from components.clip_example_gen import clips, listing, shards
 from components.clip_example_gen.archive import Archive, open_archive
 from components.clip_example_gen.fetching import Fetcher
 from components.clip_example_gen.listing import ClipRef
+from components.clip_example_gen.sampling import Sampling
 from components.clip_example_gen.store import ClipStore
 
-SAMPLING = shards.Sampling(num_frames=3, frame_step=2, image_size=16)
+SAMPLING = Sampling(num_frames=3, frame_step=2, image_size=16, num_windows=2)
 
 
 def _refs(count: int) -> tuple[ClipRef, ...]:

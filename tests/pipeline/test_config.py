@@ -14,6 +14,11 @@ from pipeline.config import PipelineConfig
         ({"num_frames": 1}, r"num_frames: expected 2 to 64; got 1"),
         ({"min_recall": 1.5}, r"min_recall: expected 0 to 1; got 1.5"),
         ({"split": "random"}, r"split: expected one of ucf101-1, .*group-hash; got 'random'"),
+        ({"optimizer": "adam"}, r"optimizer: expected one of adamw, sgd; got 'adam'"),
+        ({"precision": "int8"}, r"precision: expected one of auto, float32, .*; got 'int8'"),
+        ({"augment_crop": 0.6}, r"augment_crop: expected 0 to 0.5; got 0.6"),
+        ({"num_windows": 0}, r"num_windows: expected 1 to 16; got 0"),
+        ({"max_class_recall_drop": -0.1}, r"max_class_recall_drop: expected 0 to 1; got -0.1"),
         ({"classes": 1}, r"classes: expected 2 or more, or names; got 1"),
         ({"classes": ("Diving",)}, r"classes: expected 2 or more different names"),
         ({"clips_per_class": (30, 10)}, r"clips_per_class: expected three numbers"),
@@ -26,10 +31,14 @@ def test_out_of_bounds(settings, message):
         PipelineConfig(**settings)
 
 
-def test_push_dir_follows_output_dir():
-    """Versions are published below the output folder unless another place is named."""
-    assert PipelineConfig(output_dir="here").push_dir == "here/published"
-    assert PipelineConfig(output_dir="here", push_dir="there").push_dir == "there"
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("push_dir", "published"), ("store_dir", "clip_store"), ("checkpoint_dir", "checkpoints")],
+)
+def test_folders_follow_output_dir(name, folder):
+    """They are below the output folder unless another place is named."""
+    assert getattr(PipelineConfig(output_dir="here"), name) == f"here/{folder}"
+    assert getattr(PipelineConfig(**{"output_dir": "here", name: "there"}), name) == "there"
 
 
 def test_fingerprint_sees_what_shapes_the_result():
@@ -39,11 +48,12 @@ def test_fingerprint_sees_what_shapes_the_result():
     assert same.fingerprint("data", "code") == base.fingerprint("data", "code")
     others = {
         PipelineConfig(source="clips.zip", k=9).fingerprint("data", "code"),
+        PipelineConfig(source="clips.zip", augment_flip=True).fingerprint("data", "code"),
         base.fingerprint("other data", "code"),
         base.fingerprint("data", "other code"),
         base.fingerprint("data", "code"),
     }
-    assert len(others) == 4
+    assert len(others) == 5
 
 
 def test_code_version_reads_the_sources():

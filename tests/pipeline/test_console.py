@@ -62,6 +62,18 @@ def test_plain_lines_without_a_terminal():
     assert "\x1b" not in stream.getvalue()
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_notes_stay(terminal):
+    """What a stage says in a sentence is shown with its name, also above a bar, as it is."""
+    stream = io.StringIO()
+    screen = rich.console.Console(file=stream, force_terminal=terminal, width=100, highlight=False)
+    board = console.Board(screen)
+    with board, board.stage("DriftValidator"):
+        progress.report("features", 1, 2)
+        progress.note("missing classes: [Rise]")
+    assert re.search(r"  DriftValidator +missing classes: \[Rise\]", stream.getvalue())
+
+
 def test_live_bars_on_a_terminal():
     """On a terminal the bar is drawn while the stage runs, and its result stays."""
     stream = io.StringIO()

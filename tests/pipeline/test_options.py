@@ -22,6 +22,14 @@ def test_reads_every_kind_of_option():
     assert config.beam_args == ("--a=1", "--b=2")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"), [([], False), (["--warm-start"], True), (["--no-warm-start"], False)]
+)
+def test_switches_have_two_options(arguments, expected):
+    """One turns it on, the other off."""
+    assert read(*arguments).warm_start is expected
+
+
 def test_only_what_is_given_is_in_the_settings():
     """A caller can tell what the user said from what is a default."""
     parser = options.make_parser("test")
@@ -36,6 +44,8 @@ def test_only_what_is_given_is_in_the_settings():
         (["--image-size", "10"], ["--image-size", "32 to 512", "10"]),
         (["--k", "many"], ["--k", "whole number", "many"]),
         (["--clips-per-class", "3,x,1"], ["--clips-per-class", "3,x,1"]),
+        (["--optimizer", "adam"], ["--optimizer", "adamw", "sgd", "adam"]),
+        (["--warm-start=perhaps"], ["--warm-start", "perhaps"]),
         (["--split", "random"], ["--split", "group-hash", "random"]),
         (["--surprise"], ["--surprise"]),
         (["--image", "64"], ["--image"]),

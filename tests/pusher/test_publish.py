@@ -100,6 +100,24 @@ def test_layout_and_manifest(tmp_path):
     assert not list((tmp_path / "out").glob(".staging-*"))
 
 
+def test_statistics_are_published_as_they_are(tmp_path):
+    """Statistics are a file of the version, named in the manifest; without them there is none."""
+    inputs = make_inputs(tmp_path / "in")
+    out = str(tmp_path / "out")
+    publish.publish(out, **inputs, statistics=b"\x0a\x02 statistics")
+    publish.publish(out, **inputs)
+    with_them, without = (published.open_published(out, version) for version in (1, 2))
+    assert (with_them.path / "statistics.pb").read_bytes() == b"\x0a\x02 statistics"
+    assert "statistics.pb" in with_them.manifest.files
+    assert not (without.path / "statistics.pb").exists()
+    assert "statistics.pb" not in without.manifest.files
+    with_them.verify()
+    without.verify()
+    (with_them.path / "statistics.pb").write_bytes(b"\x0a\x02 statistics of others")
+    with pytest.raises(published.PublishedError, match=r"statistics.pb: expected"):
+        with_them.verify()
+
+
 def test_versions_rise_and_stay(tmp_path):
     """A second version is live, knows its parent, and leaves the first untouched."""
     out = str(tmp_path / "out")

@@ -1,7 +1,11 @@
 """Retrieval metrics against loops in plain Python."""
 
+import json
+
 import numpy as np
 import pytest
+from sklearn.metrics import label_ranking_average_precision_score
+from sklearn.neighbors import KNeighborsClassifier
 
 from components.retrieval_evaluator import metrics
 
@@ -35,15 +39,20 @@ def test_equals_brute_force(num_queries, num_gallery, num_classes):
     result = metrics.evaluate_retrieval(
         queries, query_classes, gallery, gallery_classes, recall_ranks=(1, 5, 10)
     )
+    assert sum(result.num_queries_per_class.values()) == num_queries
     for k in (1, 5, 10):
         recalls, _ = brute_force(queries, query_classes, gallery, gallery_classes, k)
         assert result.recall[k] == pytest.approx(np.mean(recalls))
+        column = (1, 5, 10).index(k)
+        assert result.per_query.recalled[:, column].tolist() == recalls
     _, precisions = brute_force(queries, query_classes, gallery, gallery_classes, 10)
+    assert result.per_query.average_precision == pytest.approx(precisions)
     assert result.mean_average_precision == pytest.approx(np.mean(precisions))
     first, _ = brute_force(queries, query_classes, gallery, gallery_classes, 1)
     for name, value in result.recall_at_1_per_class.items():
         own = [hit for hit, wanted in zip(first, query_classes, strict=True) if wanted == name]
         assert value == pytest.approx(np.mean(own))
+        assert result.num_queries_per_class[name] == len(own)
     assert set(result.recall_at_1_per_class) == set(query_classes)
 
 
@@ -74,6 +83,66 @@ def test_equal_scores_keep_the_gallery_s_order():
                 vectors[1:], ["A"] * 3, gallery, gallery_classes, recall_ranks=(1,)
             )
             assert found.recall[1] == expected
+
+
+def test_agrees_with_scikit_learn():
+    """Recall@1 is a 1-nearest-neighbor classifier's accuracy; AP is label ranking's, to the end."""
+    rng = np.random.default_rng(3)
+    queries, gallery = unit(rng, 60, 6), unit(rng, 10, 6)
+    query_classes = rng.choice(["A", "B", "C"], 60)
+    gallery_classes = np.array(["A", "B", "C"] * 3 + ["A"])
+    result = metrics.evaluate_retrieval(queries, query_classes, gallery, gallery_classes)
+    nearest = KNeighborsClassifier(1, metric="cosine").fit(gallery, gallery_classes)
+    assert result.recall[1] == pytest.approx(nearest.score(queries, query_classes))
+    relevant = query_classes[:, np.newaxis] == gallery_classes
+    expected = label_ranking_average_precision_score(relevant, queries @ gallery.T)
+    assert result.mean_average_precision == pytest.approx(expected)
+
+
+def test_first_neighbors_are_told():
+    """Row and score of each query's nearest gallery clip, and whether it is of its class."""
+    rng = np.random.default_rng(5)
+    queries, gallery = unit(rng, 700, 8), unit(rng, 45, 8)
+    classes = rng.choice(["A", "B"], 745)
+    found = metrics.evaluate_retrieval(queries, classes[:700], gallery, classes[700:]).per_query
+    scores = queries.astype(np.float64) @ gallery.astype(np.float64).T
+    np.testing.assert_array_equal(found.first_rows, scores.argmax(axis=1))
+    np.testing.assert_allclose(found.first_scores, scores.max(axis=1), atol=1e-12)
+    np.testing.assert_array_equal(found.right, classes[700:][found.first_rows] == classes[:700])
+
+
+@pytest.mark.parametrize("depth", [1, 3, 50, 200])
+def test_ranks_as_a_stable_sort(depth):
+    """With many ties, also across the last wanted rank, the order is a whole stable sort's."""
+    rng = np.random.default_rng(depth)
+    queries, gallery = rng.integers(-1, 2, (300, 4)), rng.integers(-1, 2, (200, 4))
+    rows, first_scores = metrics.rank_gallery(queries, gallery, depth)
+    scores = queries @ gallery.T
+    np.testing.assert_array_equal(rows, np.argsort(-scores, axis=1, kind="stable")[:, :depth])
+    np.testing.assert_array_equal(first_scores, scores.max(axis=1))
+
+
+def test_ranks_beyond_the_gallery_count_all_of_it():
+    """Recall@50 in a gallery of three is whether the class is there at all."""
+    vectors = unit(np.random.default_rng(0), 5, 4)
+    result = metrics.evaluate_retrieval(vectors[:2], ["A", "B"], vectors[2:], ["C", "C", "A"])
+    assert list(result.recall) == [1, 5, 10, 20, 50]
+    assert result.recall[5] == result.recall[50] == 0.5
+    assert 0 < result.mean_average_precision <= 0.5
+
+
+def test_the_dictionary_is_ready_for_json():
+    """Reports and manifests get plain numbers under the names that their readers know."""
+    vectors = np.eye(3, dtype=np.float32)
+    result = metrics.evaluate_retrieval(vectors, ["A", "B", "B"], vectors[:2], ["A", "B"])
+    assert json.loads(json.dumps(result.as_dict())) == {
+        "num_queries": 3,
+        "num_gallery": 2,
+        "recall": {"1": pytest.approx(2 / 3), "5": 1.0, "10": 1.0, "20": 1.0, "50": 1.0},
+        "map_at_10": pytest.approx((1 + 1 + 0.5) / 3),
+        "recall_at_1_per_class": {"A": 1.0, "B": 0.5},
+        "num_queries_per_class": {"A": 1, "B": 2},
+    }
 
 
 @pytest.mark.parametrize(

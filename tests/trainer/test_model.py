@@ -104,22 +104,50 @@ def test_sizes_that_do_not_fit_are_refused(arguments, message):
         build_network(*arguments)
 
 
-def test_learning_rate_rises_and_falls_to_zero():
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_learning_rate_rises_and_falls_to_zero(name):
     """The highest rate is reached after a tenth of the steps, and half of it in mid-decay."""
-    schedule = make_optimizer(0.4, 100)._learning_rate
+    schedule = make_optimizer(name, 0.4, 0.01, 100)._learning_rate
     rates = [float(schedule(step)) for step in (0, 5, 10, 55, 100)]
     np.testing.assert_allclose(rates, [0.0, 0.2, 0.4, 0.2, 0.0], atol=1e-6)
 
 
 def test_shortest_training_has_a_finite_learning_rate():
     """A single step is enough for a schedule."""
-    schedule = make_optimizer(0.4, 1)._learning_rate
+    schedule = make_optimizer("adamw", 0.4, 0.01, 1)._learning_rate
     assert [float(schedule(step)) for step in (0, 1)] == pytest.approx([0.0, 0.4])
+
+
+def test_weight_decay_shrinks_weights_apart_from_the_gradient():
+    """Without a gradient a weight shrinks by the rate times the decay, under both optimizers."""
+    for name in ("adamw", "sgd"):
+        optimizer = make_optimizer(name, 0.4, 0.1, 1)
+        weight = keras.Variable(np.full(3, 2.0, np.float32))
+        for _ in range(2):  # the rate of the first step is 0
+            optimizer.apply([np.zeros(3, np.float32)], [weight])
+        np.testing.assert_allclose(weight, 2.0 * (1 - 0.4 * 0.1), rtol=1e-5)
+
+
+def test_sgd_is_nesterovs():
+    """Three steps of a constant gradient equal the recurrence in NumPy."""
+    optimizer = make_optimizer("sgd", 0.4, 0.0, 10)
+    weight = keras.Variable(np.zeros((), np.float32))
+    expected, velocity = 0.0, 0.0
+    for step in range(3):
+        rate = float(optimizer._learning_rate(step))
+        optimizer.apply([np.ones((), np.float32)], [weight])
+        velocity = 0.9 * velocity - rate
+        expected += 0.9 * velocity - rate
+    np.testing.assert_allclose(weight, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((0.0, 10), "learning_rate .* got 0.0"), ((0.1, 0), "total_steps .* got 0")],
+    [
+        (("adamw", 0.0, 0.0, 10), "learning_rate .* got 0.0"),
+        (("adamw", 0.1, 0.0, 0), "total_steps .* got 0"),
+        (("adam", 0.1, 0.0, 10), "optimizer must be adamw or sgd, got 'adam'"),
+    ],
 )
 def test_impossible_trainings_are_refused(arguments, message):
     """The error names the argument and what came."""

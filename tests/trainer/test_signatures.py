@@ -1,70 +1,13 @@
 """The exported SavedModel, against the Keras network that it was made of."""
 
-import apache_beam as beam
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx_bsl.public import tfxio
 
 from components import embedder
-from components.trainer import input_fn, model, signatures
-from components.transform import preprocessing
-
-NUM_FRAMES, IMAGE_SIZE = 3, 32
-CLASSES = ("Rise", "Fall", "Fall", "Rise", "Grow", "Fall")
-
-
-def bytes_feature(*values):
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-
-
-def make_example(index, class_name):
-    pixels = np.random.default_rng(index).integers(0, 256, (NUM_FRAMES, 32, 32, 3), np.uint8)
-    values = {
-        "clip_id": bytes_feature(f"clip{index}".encode()),
-        "group": bytes_feature(f"group{index}".encode()),
-        "frames": bytes_feature(*(tf.io.encode_jpeg(frame).numpy() for frame in pixels)),
-    }
-    if class_name is not None:
-        values["class_name"] = bytes_feature(class_name.encode())
-    for name in ("num_frames", "width", "height"):
-        values[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[32]))
-    for name in ("fps", "duration_sec", "brightness", "motion"):
-        values[name] = tf.train.Feature(float_list=tf.train.FloatList(value=[0.5]))
-    return tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString()
-
-
-@pytest.fixture(scope="module")
-def examples():
-    return [make_example(index, name) for index, name in enumerate(CLASSES)]
-
-
-@pytest.fixture(scope="module")
-def transform(examples, tmp_path_factory):
-    """A transform graph, analyzed by tf.Transform on the examples."""
-    folder = tmp_path_factory.mktemp("transform")
-    with open("schema/schema.pbtxt") as file:
-        schema = text_format.Parse(file.read(), schema_pb2.Schema())
-    source = tfxio.TFExampleBeamRecord("test", schema=schema)
-    geometry = {"num_frames": NUM_FRAMES, "image_size": IMAGE_SIZE}
-    with beam.Pipeline() as pipeline, tft_beam.Context(temp_dir=str(folder / "temp")):
-        batches = pipeline | beam.Create(examples) | source.BeamSource()
-        _ = (
-            (batches, source.TensorAdapterConfig())
-            | tft_beam.AnalyzeDataset(
-                lambda inputs: preprocessing.preprocessing_fn(inputs, geometry)
-            )
-            | tft_beam.WriteTransformFn(str(folder / "out"))
-        )
-        raw_metadata = tft.DatasetMetadata(schema)
-        raw_dir = folder / "out" / tft.TFTransformOutput.RAW_METADATA_DIR
-        _ = raw_metadata | tft_beam.WriteMetadata(str(raw_dir), pipeline)
-    return tft.TFTransformOutput(str(folder / "out"))
+from components.trainer import model, signatures, warm_start, weights
+from tests.tiny_examples import IMAGE_SIZE, NUM_FRAMES, make_example, pixels_of
 
 
 @pytest.fixture(scope="module")
@@ -80,23 +23,34 @@ def model_dir(network, transform, tmp_path_factory):
     return path
 
 
-def pixels_of(example):
-    frames = tf.train.Example.FromString(example).features.feature["frames"].bytes_list.value
-    decoded = [tf.io.decode_jpeg(frame, dct_method="INTEGER_ACCURATE").numpy() for frame in frames]
-    return np.stack(decoded).astype(np.float32) / 255
-
-
 def test_embed_is_the_classifiers_penultimate_layer(network, model_dir, examples):
-    """`embed` gives what the Dense classifier of the Keras network takes, to 1e-5."""
+    """`embed` gives what the Dense classifier of the Keras network takes, at norm 1, to 1e-5."""
     inputs = np.stack([pixels_of(example) for example in examples])
     penultimate = keras.Model(network.input, network.get_layer("classifier").input)(inputs)
     loaded = tf.saved_model.load(model_dir)
     embedded = loaded.signatures["embed"](tf.constant(examples))
-    np.testing.assert_allclose(embedded["embedding"], penultimate, atol=1e-5)
+    norm = np.linalg.norm(penultimate, axis=1, keepdims=True)
+    np.testing.assert_allclose(embedded["embedding"], penultimate / norm, atol=1e-5)
     kernel, bias = network.get_layer("classifier").get_weights()
     logits = loaded.signatures["serving_default"](tf.constant(examples))["logits"]
-    np.testing.assert_allclose(embedded["embedding"] @ kernel + bias, logits, atol=1e-4)
+    np.testing.assert_allclose(penultimate @ kernel + bias, logits, atol=1e-4)
     assert embedded["clip_id"].numpy().tolist() == [f"clip{i}".encode() for i in range(6)]
+
+
+def test_windows_of_a_clip_are_averaged(network, model_dir):
+    """The embedding is the mean of those of the windows, each at norm 1; logits are means too."""
+    pixels = np.random.default_rng(5).integers(0, 256, (9, 32, 32, 3), np.uint8)
+    example = make_example(0, "Rise", pixels)
+    inputs = pixels_of(example).reshape(3, NUM_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3)
+    vectors = np.array(model.embedding_network(network)(inputs, training=False))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    loaded = tf.saved_model.load(model_dir)
+    given = tf.constant([example, example])
+    embedded = loaded.signatures["embed"](given)["embedding"]
+    np.testing.assert_allclose(embedded, [vectors.mean(axis=0)] * 2, atol=1e-5)
+    logits = network(inputs, training=False).numpy().mean(axis=0)
+    served = loaded.signatures["serving_default"](given)["logits"]
+    np.testing.assert_allclose(served, [logits] * 2, atol=1e-4)
 
 
 def test_embed_needs_no_class(model_dir):
@@ -114,38 +68,20 @@ def test_labels_follow_the_vocabulary(transform, model_dir, examples):
     loaded = tf.saved_model.load(model_dir)
     given = tf.constant([*examples, make_example(9, "Surf")])
     labels = loaded.signatures["transform_features"](given)["label_xf"].numpy().tolist()
-    assert labels == [*(vocabulary.index(name) for name in CLASSES), -1]
+    assert labels == [
+        *(vocabulary.index(name) for name in ("Rise", "Fall", "Fall", "Rise", "Grow", "Fall")),
+        -1,
+    ]
 
 
-def test_dataset_weighs_unknown_classes_zero(transform, examples, tmp_path):
-    """Batches hold the pixels, and a clip of an unknown class counts for nothing."""
-    path = str(tmp_path / "clips")
-    with tf.io.TFRecordWriter(path) as writer:
-        for example in [*examples, make_example(9, "Surf")]:
-            writer.write(example)
-    assert input_fn.count_records([path]) == 7
-    batches = list(input_fn.make_dataset([path], transform, 4))
-    assert [batch[0].shape for batch in batches] == [(4, 3, 32, 32, 3), (3, 3, 32, 32, 3)]
-    np.testing.assert_allclose(batches[0][0][1], pixels_of(examples[1]), atol=1e-6)
-    weights = np.concatenate([batch[2] for batch in batches])
-    assert weights.tolist() == [1, 1, 1, 1, 1, 1, 0]
-
-
-def test_shuffle_is_decided_by_the_seed(transform, examples, tmp_path):
-    """One seed gives one order, an order of its own in each epoch, and every clip once."""
-    path = str(tmp_path / "clips")
-    with tf.io.TFRecordWriter(path) as writer:
-        for example in examples:
-            writer.write(example)
-
-    def orders(seed):
-        dataset = input_fn.make_dataset([path], transform, 6, shuffle_seed=seed)
-        return [next(iter(dataset))[0].numpy().mean(axis=(1, 2, 3, 4)) for _ in range(2)]
-
-    first, again, other = orders(1), orders(1), orders(2)
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first[0], first[1]) or not np.array_equal(first[0], other[0])
-    np.testing.assert_allclose(np.sort(first[0]), np.sort(other[0]))
+def test_weights_lie_beside_the_model(network, model_dir):
+    """What warm start reads is the network's weights, every one, bit for bit."""
+    with open(f"{model_dir}/{warm_start.WEIGHTS_FILE}", "rb") as file:
+        arrays = weights.unpack(file.read())
+    expected = weights.to_arrays(network)
+    assert arrays.keys() == expected.keys()
+    for path, array in arrays.items():
+        np.testing.assert_array_equal(array, expected[path])
 
 
 def test_embedder_does_not_depend_on_the_batch(model_dir, examples):

@@ -1,0 +1,279 @@
+"""What benchmarks/train.py compares: two networks, and the ways to feed them.
+
+Each function takes a `Job` and imports what it needs, in a process that nothing else runs in.
+"""
+
+import functools
+import math
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from components import features
+from pipeline.config import PipelineConfig
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+    import tensorflow_transform as tft
+
+    from components.trainer.settings import TrainSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+NUM_CLASSES = 10
+SEED = 0
+#: Steps that are not measured: the first traces the graph, and fills the input's buffers.
+WARM_UP = 2
+#: Rows and columns of the matrices whose product shows what the machine can do.
+_MATRIX = 2048
+
+FIRST, LATER = "tutorial, first epoch", "tutorial, later epochs"
+FED, MEMORY = "ours, our input", "ours, from memory"
+CEILING = "ours, at matmul's speed"
+
+
+class Job(NamedTuple):
+    """What is measured.
+
+    Attributes:
+      clips_dir: folder of `steps * batch_size` clips.
+      work_dir: for Examples and their transform graph.
+      steps: of training, in each measurement.
+      batch_size: clips in a step.
+      image_size: height and width of the frames, pixels.
+    """
+
+    clips_dir: str
+    work_dir: str
+    steps: int
+    batch_size: int
+    image_size: int
+
+    def videos(self) -> list[Path]:
+        """Returns the clips, sorted."""
+        return sorted(Path(self.clips_dir).iterdir())
+
+    @property
+    def records(self) -> str:
+        """TFRecord file of the clips' Examples."""
+        return f"{self.work_dir}/examples/clips"
+
+    @property
+    def transform_dir(self) -> str:
+        """The transform graph."""
+        return f"{self.work_dir}/transform"
+
+    def config(self) -> PipelineConfig:
+        """Returns the pipeline's settings: its defaults, but for size and batch."""
+        return PipelineConfig(image_size=self.image_size, batch_size=self.batch_size)
+
+
+class Speed(NamedTuple):
+    """One measurement.
+
+    Attributes:
+      steps_per_sec: of training.
+      share: of the speed that the machine's matrix products would allow.
+    """
+
+    steps_per_sec: float
+    share: float
+
+
+def prepare(job: Job) -> None:
+    """Writes the clips' Examples, as the pipeline stores them, and the transform graph."""
+    from components.clip_example_gen import clips, examples
+
+    config = job.config()
+
+    def example(index: int, path: Path) -> bytes:
+        clip = clips.decode(
+            path,
+            num_frames=config.num_frames,
+            frame_step=config.frame_step,
+            image_size=config.image_size,
+            num_windows=config.num_windows,
+        )
+        return examples.to_example(
+            clip_id=path.stem,
+            group=path.stem,
+            class_name=f"Class{index % NUM_CLASSES}",
+            **clip._asdict(),
+        )
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = list(pool.map(example, *zip(*enumerate(job.videos()), strict=True)))
+    examples.write_shard(job.records, f"{job.work_dir}/temp", made)
+    _analyze(made[:NUM_CLASSES], job)
+
+
+def _analyze(examples: list[bytes], job: Job) -> None:
+    """Writes the transform graph; all it learns of the Examples is the names of their classes."""
+    import apache_beam as beam
+    import tensorflow_transform as tft
+    import tensorflow_transform.beam as tft_beam
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+    from tfx_bsl.public import tfxio  # type: ignore[import-untyped]
+
+    from components.transform import preprocessing
+
+    schema_text = (ROOT / "schema" / "schema.pbtxt").read_text()
+    schema = text_format.Parse(schema_text, schema_pb2.Schema())
+    geometry = {"num_frames": job.config().num_frames, "image_size": job.image_size}
+    of_clips = functools.partial(preprocessing.preprocessing_fn, custom_config=geometry)
+    source = tfxio.TFExampleBeamRecord("benchmark", schema=schema)
+    with beam.Pipeline() as pipeline, tft_beam.Context(temp_dir=f"{job.work_dir}/temp"):
+        batches = pipeline | beam.Create(examples) | source.BeamSource()
+        analyzed = (batches, source.TensorAdapterConfig()) | tft_beam.AnalyzeDataset(of_clips)
+        _ = analyzed | tft_beam.WriteTransformFn(job.transform_dir)
+        raw_dir = f"{job.transform_dir}/{tft.TFTransformOutput.RAW_METADATA_DIR}"
+        _ = tft.DatasetMetadata(schema) | tft_beam.WriteMetadata(raw_dir, pipeline)
+
+
+def measure_tutorial(job: Job) -> dict[str, Speed]:
+    """Trains the tutorial's network for two epochs; the first decodes all clips before it trains.
+
+    The buffer that shuffles is larger than the epoch, and is filled before the first step.
+    """
+    import keras
+    import tutorial
+
+    clips = [tutorial.LabeledClip(str(p), i % NUM_CLASSES) for i, p in enumerate(job.videos())]
+    keras.utils.set_random_seed(SEED)
+    network = tutorial.build_network(NUM_CLASSES, job.image_size)
+    batches = functools.partial(
+        tutorial.training_batches, image_size=job.image_size, batch_size=job.batch_size, seed=SEED
+    )
+    network.fit(batches(clips[: job.batch_size]), epochs=WARM_UP, verbose=0)
+    ends: list[float] = []
+    clock = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter())
+    )
+    started = time.perf_counter()
+    network.fit(batches(clips), epochs=2, verbose=0, callbacks=[clock])
+    flops = training_flops(network, job.batch_size) / matmul_speed()
+    speeds = (job.steps / (ends[0] - started), job.steps / (ends[1] - ends[0]))
+    return {
+        name: Speed(speed, speed * flops)
+        for name, speed in zip((FIRST, LATER), speeds, strict=True)
+    }
+
+
+def measure_ours(job: Job) -> dict[str, Speed]:
+    """Trains our network on its input, then on one batch that is kept in memory."""
+    import keras
+    import tensorflow as tf
+    import tensorflow_transform as tft
+
+    from components.trainer import precision
+
+    told = _train_settings(job)
+    keras.utils.set_random_seed(told.seed)
+    tf.config.experimental.enable_op_determinism()  # as the Trainer does
+    transform = tft.TFTransformOutput(job.transform_dir)
+    with precision.used(precision.choose(told.precision)):
+        network = _our_network(told, job.steps)
+        fed = _our_batches(job, told, transform)
+        kept = tf.data.Dataset.from_tensors(next(iter(fed))).repeat()
+        network.fit(kept, steps_per_epoch=WARM_UP, verbose=0)
+        speeds = {
+            name: _fit_speed(network, batches, job.steps)
+            for name, batches in ((FED, fed), (MEMORY, kept))
+        }
+    flops = training_flops(network, job.batch_size) / matmul_speed()
+    speeds[CEILING] = 1 / flops
+    return {name: Speed(speed, speed * flops) for name, speed in speeds.items()}
+
+
+def _train_settings(job: Job) -> "TrainSettings":
+    """Returns the Trainer's settings, as the pipeline makes them of its own."""
+    from components.trainer.settings import TrainSettings
+
+    config = job.config()
+    named = {"crop": "augment_crop", "flip": "augment_flip", "color": "augment_color"}
+    return TrainSettings(
+        **{name: getattr(config, named.get(name, name)) for name in TrainSettings._fields}
+    )
+
+
+def _our_network(told: "TrainSettings", total_steps: int) -> "keras.Model":
+    from components.trainer import train
+
+    return train.compiled_network(told, NUM_CLASSES, total_steps)
+
+
+def _our_batches(
+    job: Job, told: "TrainSettings", transform: "tft.TFTransformOutput"
+) -> "tf.data.Dataset":
+    import numpy as np
+
+    from components.trainer import augmentation, input_fn
+
+    num_classes = transform.vocabulary_size_by_name(features.CLASS_NAME)
+    return input_fn.training_batches(
+        [job.records],
+        transform,
+        told.batch_size,
+        num_clips=job.steps * job.batch_size,
+        seed=told.seed,
+        changes=augmentation.Augmentation(told.crop, told.flip, told.color, told.temporal_jitter),
+        class_weights=np.ones(num_classes, np.float32),
+    )
+
+
+def _fit_speed(network: "keras.Model", batches: "tf.data.Dataset", steps: int) -> float:
+    """Returns steps/s of `fit`, without those of the warm-up."""
+    import keras
+
+    marks: dict[int, float] = {}
+
+    def mark(batch: int, logs: dict) -> None:
+        if batch + 1 in (WARM_UP, WARM_UP + steps):
+            float(logs["loss"])  # waits for a GPU
+            marks[batch + 1] = time.perf_counter()
+
+    clock = keras.callbacks.LambdaCallback(on_train_batch_end=mark)
+    network.fit(batches, steps_per_epoch=WARM_UP + steps, verbose=0, callbacks=[clock])
+    return steps / (marks[WARM_UP + steps] - marks[WARM_UP])
+
+
+def training_flops(network: "keras.Model", batch_size: int) -> float:
+    """Counts the floating point operations of a training step, from the shapes in the graph.
+
+    Those of convolutions and matrix products, two for each multiplication with its addition, of
+    the forward pass, times three: the backward pass has two products for each of the forward's.
+    """
+    import tensorflow as tf
+
+    def forward(frames: tf.Tensor) -> tf.Tensor:
+        return network(frames, training=False)
+
+    spec = tf.TensorSpec((batch_size, *network.input_shape[1:]), tf.float32)
+    graph = tf.function(forward).get_concrete_function(spec).graph
+    flops = 0
+    for operation in graph.get_operations():
+        if operation.type in ("Conv2D", "Conv3D", "MatMul"):
+            output, kernel = operation.outputs[0].shape, operation.inputs[1].shape
+            summed = kernel[0] if operation.type == "MatMul" else math.prod(kernel[:-1])
+            flops += 2 * math.prod(output) * summed
+    return 3.0 * flops
+
+
+def matmul_speed(repeats: int = 10) -> float:
+    """Returns the FLOP/s of TensorFlow's product of two square float32 matrices."""
+    import tensorflow as tf
+
+    matrix = tf.random.stateless_uniform((_MATRIX, _MATRIX), (0, SEED))
+
+    @tf.function(jit_compile=False)
+    def product(matrix: tf.Tensor) -> tf.Tensor:
+        return tf.matmul(matrix, matrix)[0, 0]
+
+    product(matrix).numpy()
+    started = time.perf_counter()
+    for _ in range(repeats):
+        product(matrix).numpy()
+    return repeats * 2.0 * _MATRIX**3 / (time.perf_counter() - started)

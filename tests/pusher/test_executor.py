@@ -1,0 +1,119 @@
+"""The whole node: what both gates bless is published, with the statistics of its clips."""
+
+import json
+
+import pandas as pd
+import pytest
+import tensorflow_data_validation as tfdv
+import tensorflow_model_analysis as tfma
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import statistics_pb2
+from tfx.types import standard_artifacts
+
+from components import artifacts, published
+from components.pusher import executor
+from tests.published_library import make_inputs
+
+EVAL_CONFIG = text_format.Parse(
+    """
+    model_specs { label_key: "label" prediction_key: "prediction" }
+    slicing_specs {}
+    slicing_specs { feature_keys: "class_name" }
+    metrics_specs {
+      metrics {
+        class_name: "BinaryAccuracy"
+        config: '"name": "accuracy"'
+        threshold { value_threshold { lower_bound { value: 0.5 } } }
+      }
+    }
+    """,
+    tfma.EvalConfig(),
+)
+
+
+@pytest.fixture
+def push(tmp_path):
+    """Runs the node; returns its `result.json`."""
+
+    def artifact(kind, name, uri=None):
+        made = kind()
+        made.uri = uri or str(tmp_path / name)
+        return made
+
+    def run(predictions, *, blessed):
+        published_inputs = make_inputs(tmp_path / "examples")
+        statistics = artifact(standard_artifacts.ExampleStatistics, "statistics")
+        statistics.split_names = '["train", "eval"]'
+        for split, brightness in (("train", 0.25), ("eval", 0.75)):
+            folder = tmp_path / "statistics" / f"Split-{split}"
+            folder.mkdir(parents=True)
+            found = tfdv.generate_statistics_from_dataframe(
+                pd.DataFrame({"brightness": [brightness] * 4})
+            )
+            (folder / "FeatureStats.pb").write_bytes(found.SerializeToString())
+        evaluation = artifact(standard_artifacts.ModelEvaluation, "evaluation")
+        data = {"class_name": ["Fall", "Rise"] * 2, "label": [1.0, 0.0] * 2}
+        tfma.analyze_raw_data(
+            pd.DataFrame(data | {"prediction": predictions}), EVAL_CONFIG, evaluation.uri
+        )
+        retrieval = artifact(standard_artifacts.ModelEvaluation, "retrieval")
+        (tmp_path / "retrieval").mkdir()
+        report = {"candidate": {"model_id": "model0", "recall": {"1": 0.9}}, "objections": []}
+        (tmp_path / "retrieval" / "retrieval.json").write_text(json.dumps(report))
+        blessing = artifact(standard_artifacts.ModelBlessing, "blessing")
+        blessing.set_int_custom_property("blessed", int(blessed))
+        model = artifact(standard_artifacts.Model, "examples")
+        (tmp_path / "examples" / "model").rename(tmp_path / "examples" / "Format-Serving")
+        inputs = {
+            "examples": artifact(standard_artifacts.Examples, "examples"),
+            "statistics": statistics,
+            "model": model,
+            "embeddings": artifact(artifacts.Embeddings, "", published_inputs["embeddings_dir"]),
+            "neighbors": artifact(artifacts.NeighborTable, "examples"),
+            "model_evaluation": evaluation,
+            "model_blessing": blessing,
+            "retrieval_evaluation": retrieval,
+            "retrieval_blessing": blessing,
+        }
+        (tmp_path / "pushed").mkdir()
+        pushed = artifact(artifacts.PublishedVersion, "pushed")
+        executor.Executor().Do(
+            {key: [value] for key, value in inputs.items()},
+            {"pushed": [pushed]},
+            {
+                "push_dir": str(tmp_path / "out"),
+                "settings": '{"k": 3}',
+                "data_version": "data",
+                "run_fingerprint": "run",
+            },
+        )
+        assert pushed.get_int_custom_property("pushed") == int(blessed)
+        return json.loads((tmp_path / "pushed" / "result.json").read_text())
+
+    return run
+
+
+def test_blessed_is_published_with_its_statistics(push, tmp_path):
+    """The version holds the train split's statistics as StatisticsGen gave them."""
+    result = push([0.9, 0.1, 0.9, 0.9], blessed=True)
+    assert (result["version"], result["message"]) == (1, "")
+    live = published.open_published(tmp_path / "out")
+    live.verify()
+    content = (live.path / "statistics.pb").read_bytes()
+    (dataset,) = statistics_pb2.DatasetFeatureStatisticsList.FromString(content).datasets
+    assert dataset.num_examples == 4
+    assert dataset.features[0].num_stats.mean == 0.25
+    assert live.manifest.config == {"k": 3} and live.manifest.data_fingerprint == "data"
+    assert live.manifest.metrics == {
+        "accuracy": 0.75,
+        "accuracy_per_class": {"Fall": 1.0, "Rise": 0.5},
+        "recall": {"1": 0.9},
+    }
+
+
+def test_what_is_not_blessed_is_not_published(push, tmp_path):
+    """Nothing appears, and the message says which floor was missed."""
+    result = push([0.1, 0.9, 0.9, 0.9], blessed=False)
+    assert result["version"] is None
+    assert "test accuracy is 0.250, below the floor of 0.500" in result["message"]
+    assert published.list_versions(tmp_path / "out") == []
