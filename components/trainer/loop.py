@@ -75,7 +75,9 @@ class _Recorder(keras.callbacks.Callback):
         self._store.save(
             checkpoints.Checkpoint(
                 network=network,
-                optimizer=[np.array(variable) for variable in self.model.optimizer.variables],
+                optimizer=[
+                    weights.to_array(variable) for variable in self.model.optimizer.variables
+                ],
                 best=self.best,
                 facts={"history": self.history, "best_epoch": self.best_epoch},
             )
@@ -130,6 +132,7 @@ def run(
             epochs=epochs,
             initial_epoch=first_epoch,
             steps_per_epoch=steps_per_epoch,
+            shuffle=False,  # the batches are
             verbose=0,
             callbacks=[recorder, board],
         )

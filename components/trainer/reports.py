@@ -80,7 +80,7 @@ def _look(
     frames, vectors, labels, predicted = [], [], [], []
     for batch in records.take(_MAX_CLIPS).batch(_BATCH_SIZE).map(to_batch):
         clips, label, weight = (part.numpy() for part in batch)
-        embedded, logits = (np.array(part) for part in both(clips, training=False))
+        embedded, logits = map(keras.ops.convert_to_numpy, both(clips, training=False))
         known = weight > 0
         frames.append(clips[known, clips.shape[1] // 2])
         vectors.append(embedded[known])

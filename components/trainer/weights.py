@@ -9,7 +9,12 @@ import numpy as np
 
 def to_arrays(network: keras.Model) -> dict[str, np.ndarray]:
     """Returns all weights, running statistics included, by their paths in the network."""
-    return {variable.path: np.array(variable) for variable in network.variables}
+    return {variable.path: to_array(variable) for variable in network.variables}
+
+
+def to_array(variable: keras.Variable) -> np.ndarray:
+    """Returns a copy of the value, which later steps do not change."""
+    return np.array(keras.ops.convert_to_numpy(variable))
 
 
 def assign(network: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
