@@ -87,9 +87,13 @@ def _run(config: PipelineConfig, board: console.Board) -> tuple[int, list[tuple[
         return DONE, [("already up to date", f"nothing changed since {plan.live.path}")]
     result = _run_pipeline(config, plan, board)
     clips = ", ".join(f"{split} {count}" for split, count in plan.clips_per_split.items())
-    rows = [("clips", clips), *_left_out(result["examples"])]
+    rows = [
+        ("clips", clips),
+        *_left_out(result["examples"]),
+        ("evaluation", f"figures and pictures in {result['evaluation']}"),
+    ]
     if result["version"] is None:
-        return NOT_BLESSED, [*rows, ("not published", result["message"])]
+        return NOT_BLESSED, [*rows, ("not published", _why_not(result))]
     return DONE, [*rows, *_summary(config)]
 
 
@@ -200,6 +204,13 @@ def _left_out(examples_uri: str) -> list[tuple[str, str]]:
         for (name, file), items in found.items()
         if items
     ]
+
+
+def _why_not(result: dict) -> str:
+    """Returns the first objection to the candidate; a bad one fails many bars."""
+    first, *others = result["objections"]
+    more = f"; {len(others)} more in retrieval.json" if others else ""
+    return f"{first}{more}"
 
 
 def _shorten(items: list[str], path: str) -> str:

@@ -20,6 +20,9 @@ UCF101_TEST_GROUPS = {
 GROUP_HASH = "group-hash"
 SPLIT_METHODS = (*UCF101_TEST_GROUPS, GROUP_HASH)
 
+#: So many classes are named in an error.
+_MAX_NAMED = 20
+
 _ClipsByGroup = Mapping[str, Sequence[ClipRef]]
 
 
@@ -33,8 +36,9 @@ def select_classes(refs: Sequence[ClipRef], classes: int | Sequence[str]) -> tup
     available = sorted({ref.class_name for ref in refs})
     if isinstance(classes, int):
         if not 1 <= classes <= len(available):
+            named = ", ".join(available[:_MAX_NAMED]) + ", ..." * (len(available) > _MAX_NAMED)
             raise ValueError(
-                f"classes: expected 1 to {len(available)}, the classes of the source, got {classes}"
+                f"classes: expected 1 to {len(available)}, got {classes}; the source has {named}"
             )
         chosen = set(available[:classes])
     else:

@@ -56,7 +56,8 @@ class Executor(base_executor.BaseExecutor):
             "version": version,
             "push_dir": exec_properties["push_dir"],
             "examples": uris["examples"],
-            "message": "; ".join(objections),
+            "objections": objections,
+            "evaluation": uris["retrieval_evaluation"],
         }
         pushed = artifact_utils.get_single_instance(output_dict["pushed"])
         pushed.set_int_custom_property("pushed", int(blessed))

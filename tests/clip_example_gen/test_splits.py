@@ -230,7 +230,7 @@ def test_select_classes_by_number_and_by_name():
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (6, "expected 1 to 5, the classes of the source, got 6"),
+        (6, r"expected 1 to 5, got 6; the source has Class0, Class1, Class2, Class3, Class4$"),
         (0, "expected 1 to 5"),
         ([], "expected at least one name"),
         (["class33"], "no class 'class33'; did you mean Class"),

@@ -96,7 +96,7 @@ def push(tmp_path):
 def test_blessed_is_published_with_its_statistics(push, tmp_path):
     """The version holds the train split's statistics as StatisticsGen gave them."""
     result = push([0.9, 0.1, 0.9, 0.9], blessed=True)
-    assert (result["version"], result["message"]) == (1, "")
+    assert (result["version"], result["objections"]) == (1, [])
     live = published.open_published(tmp_path / "out")
     live.verify()
     content = (live.path / "statistics.pb").read_bytes()
@@ -115,5 +115,5 @@ def test_what_is_not_blessed_is_not_published(push, tmp_path):
     """Nothing appears, and the message says which floor was missed."""
     result = push([0.1, 0.9, 0.9, 0.9], blessed=False)
     assert result["version"] is None
-    assert "test accuracy is 0.250, below the floor of 0.500" in result["message"]
+    assert "test accuracy is 0.250, below the floor of 0.500" in result["objections"]
     assert published.list_versions(tmp_path / "out") == []
