@@ -41,30 +41,12 @@ def read_as_the_tutorial(job: Job) -> Callable[[], int]:
     """Seeks to a random start, reads every frame from there on, resizes with TensorFlow."""
     import random
 
-    import cv2
-    import numpy as np
-    import tensorflow as tf
+    import tutorial
 
     rng = random.Random(0)
-
-    def formatted(frame: np.ndarray) -> tf.Tensor:
-        return tf.image.resize_with_pad(
-            tf.image.convert_image_dtype(frame, tf.float32), IMAGE_SIZE, IMAGE_SIZE
-        )
-
-    def read(path: Path) -> np.ndarray:
-        video = cv2.VideoCapture(str(path))
-        starts = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) - (NUM_FRAMES - 1) * FRAME_STEP
-        video.set(cv2.CAP_PROP_POS_FRAMES, rng.randrange(starts) if starts > 0 else 0)
-        frames = [formatted(video.read()[1])]
-        while len(frames) < NUM_FRAMES:
-            for _ in range(FRAME_STEP):
-                there, frame = video.read()
-            frames.append(formatted(frame) if there else np.zeros_like(frames[0]))
-        video.release()
-        return np.array(frames)[..., [2, 1, 0]]
-
-    return lambda: sum(len(read(path)) == NUM_FRAMES for path in job.videos())
+    return lambda: sum(
+        len(tutorial.read_clip(str(path), rng)) == tutorial.NUM_FRAMES for path in job.videos()
+    )
 
 
 def decode_in_threads(job: Job, *, encode: bool = False) -> Callable[[], int]:

@@ -116,12 +116,20 @@ def _train_and_measure(clips: list[dict[str, Any]], paths: list[str], job: Job) 
     cached = len(train) * clip_bytes <= _CACHE_BYTES
     batches = tutorial.training_batches(train, cached=cached, **options)
     training = tutorial.train_for(network, batches, job.seconds)
-    figures = _figures(clips, tutorial.embed(network, paths, **options))
+    figures = measure(clips, tutorial.embed(network, paths, **options))
     return Outcome(figures, (training.steps, training.seconds), len(train))
 
 
-def _figures(clips: list[dict[str, Any]], vectors: np.ndarray) -> dict[str, Any]:
-    """Measures unit vectors [n, d]: queries are the test clips, the gallery all others."""
+def measure(clips: list[dict[str, Any]], vectors: np.ndarray) -> dict[str, Any]:
+    """Measures embeddings: queries are the test clips, the gallery all others.
+
+    Args:
+      clips: n rows of the run's table of clips.
+      vectors: float32 [n, d], of unit norm.
+
+    Returns:
+      Figures as those of a model in retrieval.json.
+    """
     from components.retrieval_evaluator import bootstrap, metrics
 
     is_query = np.array([clip["split"] == "test" for clip in clips])

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from components.trainer.settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parent.parent
-NUM_CLASSES = 10
-SEED = 0
-#: Steps that are not measured: the first traces the graph, and fills the input's buffers.
+NUM_CLASSES, SEED = 10, 0
+#: Steps that are not measured, at the start of each measurement.
 WARM_UP = 2
 #: Rows and columns of the matrices whose product shows what the machine can do.
 _MATRIX = 2048
@@ -43,6 +42,7 @@ class Job(NamedTuple):
       steps: of training, in each measurement.
       batch_size: clips in a step.
       image_size: height and width of the frames, pixels.
+      turn: number of the round; the order within it changes from one to the next.
     """
 
     clips_dir: str
@@ -50,10 +50,7 @@ class Job(NamedTuple):
     steps: int
     batch_size: int
     image_size: int
-
-    def videos(self) -> list[Path]:
-        """Returns the clips, sorted."""
-        return sorted(Path(self.clips_dir).iterdir())
+    turn: int = 1
 
     @property
     def records(self) -> str:
@@ -64,6 +61,10 @@ class Job(NamedTuple):
     def transform_dir(self) -> str:
         """The transform graph."""
         return f"{self.work_dir}/transform"
+
+    def videos(self) -> list[Path]:
+        """Returns the clips, sorted."""
+        return sorted(Path(self.clips_dir).iterdir())
 
     def config(self) -> PipelineConfig:
         """Returns the pipeline's settings: its defaults, but for size and batch."""
@@ -76,10 +77,28 @@ class Speed(NamedTuple):
     Attributes:
       steps_per_sec: of training.
       share: of the speed that the machine's matrix products would allow.
+      steps_per_cpu_sec: by the processor time of all threads; None where nothing was trained.
     """
 
     steps_per_sec: float
     share: float
+    steps_per_cpu_sec: float | None
+
+
+class _Moment(NamedTuple):
+    """On the clock, and of the processor time of all threads; in seconds."""
+
+    clock: float
+    cpu: float
+
+    @classmethod
+    def now(cls) -> "_Moment":
+        return cls(time.perf_counter(), time.process_time())
+
+    def speed_since(self, start: "_Moment", steps: int, ceiling: float) -> Speed:
+        """Returns the speed of `steps`, of which the machine might make `ceiling` in a second."""
+        speed = steps / (self.clock - start.clock)
+        return Speed(speed, speed / ceiling, steps / (self.cpu - start.cpu))
 
 
 def prepare(job: Job) -> None:
@@ -116,7 +135,7 @@ def _analyze(examples: list[bytes], job: Job) -> None:
     import tensorflow_transform.beam as tft_beam
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0 import schema_pb2
-    from tfx_bsl.public import tfxio  # type: ignore[import-untyped]
+    from tfx_bsl.public import tfxio
 
     from components.transform import preprocessing
 
@@ -134,7 +153,7 @@ def _analyze(examples: list[bytes], job: Job) -> None:
 
 
 def measure_tutorial(job: Job) -> dict[str, Speed]:
-    """Trains the tutorial's network for two epochs; the first decodes all clips before it trains.
+    """Trains the tutorial's network for three epochs; the first decodes all clips before it trains.
 
     The buffer that shuffles is larger than the epoch, and is filled before the first step.
     """
@@ -148,22 +167,19 @@ def measure_tutorial(job: Job) -> dict[str, Speed]:
         tutorial.training_batches, image_size=job.image_size, batch_size=job.batch_size, seed=SEED
     )
     network.fit(batches(clips[: job.batch_size]), epochs=WARM_UP, verbose=0)
-    ends: list[float] = []
-    clock = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter())
-    )
-    started = time.perf_counter()
-    network.fit(batches(clips), epochs=2, verbose=0, callbacks=[clock])
-    flops = training_flops(network, job.batch_size) / matmul_speed()
-    speeds = (job.steps / (ends[0] - started), job.steps / (ends[1] - ends[0]))
+    moments = [_Moment.now()]
+    clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: moments.append(_Moment.now()))
+    network.fit(batches(clips), epochs=3, verbose=0, callbacks=[clock])
+    ceiling = matmul_speed() / training_flops(network, job.batch_size)
+    start, first, _, last = moments
     return {
-        name: Speed(speed, speed * flops)
-        for name, speed in zip((FIRST, LATER), speeds, strict=True)
+        FIRST: first.speed_since(start, job.steps, ceiling),
+        LATER: last.speed_since(first, 2 * job.steps, ceiling),
     }
 
 
 def measure_ours(job: Job) -> dict[str, Speed]:
-    """Trains our network on its input, then on one batch that is kept in memory."""
+    """Trains our network on its input, and on one batch that is kept in memory."""
     import keras
     import tensorflow as tf
     import tensorflow_transform as tft
@@ -174,18 +190,18 @@ def measure_ours(job: Job) -> dict[str, Speed]:
     keras.utils.set_random_seed(told.seed)
     tf.config.experimental.enable_op_determinism()  # as the Trainer does
     transform = tft.TFTransformOutput(job.transform_dir)
+    product = matmul_speed()
     with precision.used(precision.choose(told.precision)):
-        network = _our_network(told, job.steps)
+        network = _our_network(told, transform, job.steps)
         fed = _our_batches(job, told, transform)
         kept = tf.data.Dataset.from_tensors(next(iter(fed))).repeat()
-        network.fit(kept, steps_per_epoch=WARM_UP, verbose=0)
-        speeds = {
-            name: _fit_speed(network, batches, job.steps)
-            for name, batches in ((FED, fed), (MEMORY, kept))
-        }
-    flops = training_flops(network, job.batch_size) / matmul_speed()
-    speeds[CEILING] = 1 / flops
-    return {name: Speed(speed, speed * flops) for name, speed in speeds.items()}
+        ways = [(FED, fed), (MEMORY, kept)]
+        for _, batches in ways:  # traces; while it does, the input would get ahead
+            network.fit(batches, steps_per_epoch=WARM_UP, verbose=0)
+        ceiling = product / training_flops(network, job.batch_size)
+        ordered = ways if job.turn % 2 else ways[::-1]
+        speeds = {name: _fit(network, batches, job.steps, ceiling) for name, batches in ordered}
+    return {FED: speeds[FED], MEMORY: speeds[MEMORY], CEILING: Speed(ceiling, 1.0, None)}
 
 
 def _train_settings(job: Job) -> "TrainSettings":
@@ -199,10 +215,13 @@ def _train_settings(job: Job) -> "TrainSettings":
     )
 
 
-def _our_network(told: "TrainSettings", total_steps: int) -> "keras.Model":
+def _our_network(
+    told: "TrainSettings", transform: "tft.TFTransformOutput", total_steps: int
+) -> "keras.Model":
     from components.trainer import train
 
-    return train.compiled_network(told, NUM_CLASSES, total_steps)
+    num_classes = transform.vocabulary_size_by_name(features.CLASS_NAME)
+    return train.compiled_network(told, num_classes, total_steps)
 
 
 def _our_batches(
@@ -224,20 +243,20 @@ def _our_batches(
     )
 
 
-def _fit_speed(network: "keras.Model", batches: "tf.data.Dataset", steps: int) -> float:
-    """Returns steps/s of `fit`, without those of the warm-up."""
+def _fit(network: "keras.Model", batches: "tf.data.Dataset", steps: int, ceiling: float) -> Speed:
+    """Trains for `steps` after those of the warm-up; returns their speed."""
     import keras
 
-    marks: dict[int, float] = {}
+    moments: list[_Moment] = []
 
     def mark(batch: int, logs: dict) -> None:
         if batch + 1 in (WARM_UP, WARM_UP + steps):
             float(logs["loss"])  # waits for a GPU
-            marks[batch + 1] = time.perf_counter()
+            moments.append(_Moment.now())
 
     clock = keras.callbacks.LambdaCallback(on_train_batch_end=mark)
     network.fit(batches, steps_per_epoch=WARM_UP + steps, verbose=0, callbacks=[clock])
-    return steps / (marks[WARM_UP + steps] - marks[WARM_UP])
+    return moments[1].speed_since(moments[0], steps, ceiling)
 
 
 def training_flops(network: "keras.Model", batch_size: int) -> float:
@@ -248,17 +267,18 @@ def training_flops(network: "keras.Model", batch_size: int) -> float:
     """
     import tensorflow as tf
 
-    def forward(frames: tf.Tensor) -> tf.Tensor:
-        return network(frames, training=False)
-
     spec = tf.TensorSpec((batch_size, *network.input_shape[1:]), tf.float32)
-    graph = tf.function(forward).get_concrete_function(spec).graph
+    forward = tf.function(lambda frames: network(frames, training=False))
+    graph = forward.get_concrete_function(spec).graph
     flops = 0
     for operation in graph.get_operations():
-        if operation.type in ("Conv2D", "Conv3D", "MatMul"):
-            output, kernel = operation.outputs[0].shape, operation.inputs[1].shape
-            summed = kernel[0] if operation.type == "MatMul" else math.prod(kernel[:-1])
-            flops += 2 * math.prod(output) * summed
+        if operation.type in ("Conv2D", "Conv3D"):
+            summed = operation.inputs[1].shape[:-1]  # the kernel, without the channels it makes
+        elif operation.type in ("MatMul", "BatchMatMulV2"):
+            summed = operation.inputs[0].shape[-1:]
+        else:
+            continue
+        flops += 2 * math.prod(operation.outputs[0].shape) * math.prod(summed)
     return 3.0 * flops
 
 

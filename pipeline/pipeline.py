@@ -197,6 +197,7 @@ def _gate_nodes(
         model=model,
         champion=champion.outputs["champion"],
         model_run=trainer.outputs["model_run"],
+        num_frames=config.num_frames,
         min_recall=config.min_recall,
         max_recall_drop=config.max_recall_drop,
         min_class_recall=config.min_class_recall,

@@ -11,6 +11,7 @@ class RetrievalEvaluatorSpec(component_spec.ComponentSpec):
     """What RetrievalEvaluator takes and gives."""
 
     PARAMETERS = {
+        "num_frames": component_spec.ExecutionParameter(type=int),
         "min_recall": component_spec.ExecutionParameter(type=float),
         "max_recall_drop": component_spec.ExecutionParameter(type=float),
         "min_class_recall": component_spec.ExecutionParameter(type=float),
@@ -51,6 +52,7 @@ class RetrievalEvaluator(base_component.BaseComponent):
         model: types.BaseChannel,
         champion: types.BaseChannel,
         model_run: types.BaseChannel,
+        num_frames: int,
         min_recall: float,
         max_recall_drop: float,
         min_class_recall: float,
@@ -64,6 +66,7 @@ class RetrievalEvaluator(base_component.BaseComponent):
           model: the candidate.
           champion: of Champion; may be empty.
           model_run: of Trainer; its `history.json`, where there is one, becomes a picture.
+          num_frames: of a clip's windows; a champion that wants others is not compared with.
           min_recall: recall@1 that a candidate needs.
           max_recall_drop: how far it may lie below the champion's.
           min_class_recall: recall@1 that each class of 5 queries or more needs.
@@ -76,6 +79,7 @@ class RetrievalEvaluator(base_component.BaseComponent):
                 model=model,
                 champion=champion,
                 model_run=model_run,
+                num_frames=num_frames,
                 min_recall=min_recall,
                 max_recall_drop=max_recall_drop,
                 min_class_recall=min_class_recall,

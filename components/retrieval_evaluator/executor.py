@@ -44,7 +44,9 @@ class Executor(base_executor.BaseExecutor):
         model = artifact_utils.get_single_instance(input_dict["model"])
         candidate = _evaluate(path_utils.serving_model_path(model.uri), examples)
         champion, note = _evaluate_champion(
-            artifact_utils.get_single_uri(input_dict["champion"]), examples
+            artifact_utils.get_single_uri(input_dict["champion"]),
+            examples,
+            exec_properties["num_frames"],
         )
         compared = _compare(candidate, champion)
         verdict = gates.judge(
@@ -115,7 +117,9 @@ def _read_clips(examples: list[types.Artifact], splits: tuple[str, ...]) -> Iter
     progress.report(f"{'+'.join(splits)} shards", len(shards), len(shards))
 
 
-def _evaluate_champion(uri: str, examples: list[types.Artifact]) -> tuple[_Evaluated | None, str]:
+def _evaluate_champion(
+    uri: str, examples: list[types.Artifact], num_frames: int
+) -> tuple[_Evaluated | None, str]:
     """Returns the evaluated champion, or None and why there is none."""
     manifest_path = os.path.join(uri, published.MANIFEST_FILE)
     if not fileio.exists(manifest_path):
@@ -123,10 +127,14 @@ def _evaluate_champion(uri: str, examples: list[types.Artifact]) -> tuple[_Evalu
     with fileio.open(manifest_path, "r") as file:
         manifest = json.load(file)
     name = f"version {manifest['version']}"
+    # Asked for first: a model may take two windows of five frames for one of ten.
+    wanted = manifest["config"].get("num_frames", num_frames)
+    if wanted != num_frames:
+        return None, f"{name} cannot embed these clips: it wants windows of {wanted} frames"
     try:
         return _evaluate(path_utils.serving_model_path(uri), examples), name
     except tf.errors.InvalidArgumentError:
-        return None, f"{name} cannot embed these clips: it wants other numbers or sizes of frames"
+        return None, f"{name} cannot embed these clips: it wants other sizes of frames"
 
 
 def _compare(candidate: _Evaluated, champion: _Evaluated | None) -> comparison.Comparison | None:

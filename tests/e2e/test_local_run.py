@@ -114,7 +114,12 @@ def test_unblessed_model_is_not_published(first_run, library):
     assert refused.code == 3, refused.stdout + refused.stderr
     assert "below the floor of 1.000" in refused.stdout
     assert "cached" in refused.stdout  # what the bar does not touch was not done again
-    report = refused.artifact("RetrievalEvaluator", "evaluation") / "retrieval.json"
+    evaluation = refused.artifact("RetrievalEvaluator", "evaluation")
+    assert f"figures and pictures in {evaluation}" in refused.stdout
+    assert {"learning_curves.png", "confusion.png", "recall_by_class.png", "embedding_map.png"} <= {
+        file.name for file in evaluation.iterdir()
+    }
+    report = evaluation / "retrieval.json"
     found = json.loads(report.read_text())
     # The same model, measured anew as the champion of this run.
     assert found["champion"]["recall"] == found["candidate"]["recall"]
@@ -122,9 +127,12 @@ def test_unblessed_model_is_not_published(first_run, library):
 
 
 def test_champion_of_another_geometry_is_not_compared(first_run, library, tmp_path):
-    """Where the live model cannot embed this run's clips, the run says so and goes on."""
+    """Where the live model cannot embed this run's clips, the run says so and goes on.
+
+    Its weights are of use all the same.
+    """
     shutil.copytree(first_run.output_dir / "published", tmp_path / "published")
-    others = (*TINY, "--num-frames", "3", "--epochs", "1")
+    others = (*TINY, "--num-frames", "3", "--epochs", "1", "--warm-start")
     second = run_locally(tmp_path, "--source", library, *others)
     assert second.code == 0, second.stdout + second.stderr
     assert (second.manifest["version"], second.manifest["parent"]) == (2, 1)
@@ -132,6 +140,8 @@ def test_champion_of_another_geometry_is_not_compared(first_run, library, tmp_pa
     found = json.loads(report.read_text())
     assert found["champion"] is None
     assert found["champion_note"].startswith("version 1 cannot embed these clips")
+    assert "compared with the training clips of version 1" in second.stdout
+    assert "began with the weights of version 1; best epoch 1 of 1" in second.stdout
 
 
 def test_recommends_by_id_and_by_video(first_run, library, tmp_path):

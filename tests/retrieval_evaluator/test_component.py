@@ -18,9 +18,10 @@ def test_limits_reach_the_executor():
         model=channel.Channel(type=standard_artifacts.Model),
         champion=channel.Channel(type=standard_artifacts.Model),
         model_run=channel.Channel(type=standard_artifacts.ModelRun),
+        num_frames=10,
         code_version="abc",
         **limits,
     )
-    assert node.exec_properties == {**limits, "code_version": "abc"}
+    assert node.exec_properties == {**limits, "num_frames": 10, "code_version": "abc"}
     assert set(node.inputs) == {"examples", "model", "champion", "model_run"}
     assert set(node.outputs) == {"evaluation", "blessing"}

@@ -95,7 +95,7 @@ def examples(tmp_path_factory):
 def evaluate(examples, tmp_path_factory):
     """Runs the node on a candidate and a champion, named by the feature that they look at."""
 
-    def run(candidate, champion=None, *, champion_frames=2, history=None, **limits):
+    def run(candidate, champion=None, *, champion_frames=2, told_frames=2, history=None, **limits):
         root = tmp_path_factory.mktemp("run")
 
         def save(name, feature, num_frames):
@@ -113,7 +113,8 @@ def evaluate(examples, tmp_path_factory):
         save("model", candidate, 2)
         if champion:
             save("champion", champion, champion_frames)
-            (root / "champion" / "manifest.json").write_text('{"version": 7}')
+            manifest = {"version": 7, "config": {"num_frames": told_frames}}
+            (root / "champion" / "manifest.json").write_text(json.dumps(manifest))
         inputs = {
             "examples": examples,
             "model": artifact(standard_artifacts.Model, "model"),
@@ -127,7 +128,7 @@ def evaluate(examples, tmp_path_factory):
         executor.Executor().Do(
             {key: [value] for key, value in inputs.items()},
             {"evaluation": [evaluation], "blessing": [blessing]},
-            {**LIMITS, **limits, "code_version": "test"},
+            {**LIMITS, **limits, "num_frames": 2, "code_version": "test"},
         )
         report = json.loads((root / "evaluation" / "retrieval.json").read_text())
         blessed = bool(blessing.get_int_custom_property("blessed"))
@@ -255,9 +256,10 @@ def test_each_class_has_its_bars(evaluate):
     ]
 
 
-def test_champion_of_another_geometry(evaluate):
-    """A champion that wants other clips is not compared with, and the note says so."""
-    report, blessed, _ = evaluate(features.MOTION, features.BRIGHTNESS, champion_frames=3)
+@pytest.mark.parametrize("wants", [{"champion_frames": 3}, {"told_frames": 1}])
+def test_champion_of_another_geometry(evaluate, wants):
+    """A champion that wants other clips, or says so, is not compared with; the note says why."""
+    report, blessed, _ = evaluate(features.MOTION, features.BRIGHTNESS, **wants)
     assert blessed
     assert (report["champion"], report["comparison"]) == (None, None)
     assert report["champion_note"].startswith("version 7 cannot embed these clips")
