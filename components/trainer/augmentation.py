@@ -67,4 +67,5 @@ def _recolor(frames: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:
     num_clips, channels = tf.shape(frames)[0], frames.shape[-1]
     draws = tf.random.stateless_uniform([num_clips, 1, 1, 1, 1 + channels], seed, -1.0, 1.0)
     contrast, shift = 1.0 + strength * draws[..., :1], 0.5 * strength * draws[..., 1:]
-    return tf.clip_by_value((frames - 0.5) * contrast + 0.5 + shift, 0.0, 1.0)
+    # (frames - 0.5) * contrast + 0.5 + shift, in two passes over the pixels.
+    return tf.clip_by_value(frames * contrast + (0.5 - 0.5 * contrast + shift), 0.0, 1.0)
