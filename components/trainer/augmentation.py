@@ -1,5 +1,7 @@
 """Random changes of the training clips: pure functions of the clips and a seed."""
 
+import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -14,6 +16,8 @@ class Augmentation(NamedTuple):
     temporal_jitter: float = 0.0
 
 
+# XLA goes over the pixels once, where the operations one by one do so many times.
+@functools.partial(tf.function, jit_compile=True)
 def augment(frames: tf.Tensor, seed: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
     """Changes each clip of a batch in its own way, all of its frames alike.
 
@@ -35,10 +39,15 @@ def augment(frames: tf.Tensor, seed: tf.Tensor, augmentation: Augmentation) -> t
     return frames
 
 
+def _draw(shape: Sequence[int | tf.Tensor], seed: tf.Tensor, least: float) -> tf.Tensor:
+    """Returns numbers from `least` to 1; the same whether XLA draws them or not."""
+    return tf.random.stateless_uniform(shape, seed, least, 1.0, alg="philox")
+
+
 def _jitter(frames: tf.Tensor, seed: tf.Tensor, share: float) -> tf.Tensor:
     """Shows a part of the clip, as many frames: those nearest to evenly spread moments."""
     num_clips, num_frames = tf.shape(frames)[0], frames.shape[1]
-    cut, place = tf.unstack(tf.random.stateless_uniform([2, num_clips], seed))
+    cut, place = tf.unstack(_draw([2, num_clips], seed, 0.0))
     last = float(num_frames - 1)
     length = last * (1.0 - share * cut)
     start = (last - length) * place
@@ -49,7 +58,7 @@ def _jitter(frames: tf.Tensor, seed: tf.Tensor, share: float) -> tf.Tensor:
 def _shift(frames: tf.Tensor, seed: tf.Tensor, share: float, flip: bool) -> tf.Tensor:
     """Shifts, and mirrors every second clip; pixels at the border repeat."""
     num_clips = tf.shape(frames)[0]
-    down, right, mirrored = tf.unstack(tf.random.stateless_uniform([3, num_clips], seed, -1.0, 1.0))
+    down, right, mirrored = tf.unstack(_draw([3, num_clips], seed, -1.0))
     for axis, shift in ((2, down), (3, right)):
         size = frames.shape[axis]
         offset = tf.cast(tf.round(shift * share * size), tf.int32)
@@ -65,7 +74,6 @@ def _shift(frames: tf.Tensor, seed: tf.Tensor, share: float, flip: bool) -> tf.T
 def _recolor(frames: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:
     """Changes contrast, brightness and the balance of the colors."""
     num_clips, channels = tf.shape(frames)[0], frames.shape[-1]
-    draws = tf.random.stateless_uniform([num_clips, 1, 1, 1, 1 + channels], seed, -1.0, 1.0)
+    draws = _draw([num_clips, 1, 1, 1, 1 + channels], seed, -1.0)
     contrast, shift = 1.0 + strength * draws[..., :1], 0.5 * strength * draws[..., 1:]
-    # (frames - 0.5) * contrast + 0.5 + shift, in two passes over the pixels.
-    return tf.clip_by_value(frames * contrast + (0.5 - 0.5 * contrast + shift), 0.0, 1.0)
+    return tf.clip_by_value((frames - 0.5) * contrast + 0.5 + shift, 0.0, 1.0)
