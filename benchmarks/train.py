@@ -52,7 +52,7 @@ def compare(job: Job, rounds: int, say: Callable[[str], None]) -> list[list[str]
     found: dict[str, list[Speed]] = {}
     for turn in range(1, rounds + 1):
         for work in (measure_tutorial, measure_ours):
-            for name, speed in in_a_process(work, job._replace(turn=turn)).items():
+            for name, speed in in_a_process(work, job).items():
                 found.setdefault(name, []).append(speed)
                 say(f"round {turn} of {rounds}, {name}: {speed.steps_per_sec:.2f} steps/s")
 

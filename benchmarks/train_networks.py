@@ -4,12 +4,13 @@ Each function takes a `Job` and imports what it needs, in a process that nothing
 """
 
 import functools
-import math
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from ceiling import matmul_speed, training_flops
 
 from components import features
 from pipeline.config import PipelineConfig
@@ -25,8 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NUM_CLASSES, SEED = 10, 0
 #: Steps that are not measured, at the start of each measurement.
 WARM_UP = 2
-#: Rows and columns of the matrices whose product shows what the machine can do.
-_MATRIX = 2048
+#: Ours is fed in one way and the other this often, so that what else the machine does hits both.
+ALTERNATIONS = 4
 
 FIRST, LATER = "tutorial, first epoch", "tutorial, later epochs"
 FED, MEMORY = "ours, our input", "ours, from memory"
@@ -42,7 +43,6 @@ class Job(NamedTuple):
       steps: of training, in each measurement.
       batch_size: clips in a step.
       image_size: height and width of the frames, pixels.
-      turn: number of the round; the order within it changes from one to the next.
     """
 
     clips_dir: str
@@ -50,7 +50,6 @@ class Job(NamedTuple):
     steps: int
     batch_size: int
     image_size: int
-    turn: int = 1
 
     @property
     def records(self) -> str:
@@ -85,20 +84,23 @@ class Speed(NamedTuple):
     steps_per_cpu_sec: float | None
 
 
-class _Moment(NamedTuple):
+class _Time(NamedTuple):
     """On the clock, and of the processor time of all threads; in seconds."""
 
     clock: float
     cpu: float
 
     @classmethod
-    def now(cls) -> "_Moment":
+    def now(cls) -> "_Time":
         return cls(time.perf_counter(), time.process_time())
 
-    def speed_since(self, start: "_Moment", steps: int, ceiling: float) -> Speed:
-        """Returns the speed of `steps`, of which the machine might make `ceiling` in a second."""
-        speed = steps / (self.clock - start.clock)
-        return Speed(speed, speed / ceiling, steps / (self.cpu - start.cpu))
+    def since(self, start: "_Time") -> "_Time":
+        return _Time(self.clock - start.clock, self.cpu - start.cpu)
+
+    def speed(self, steps: int, ceiling: float) -> Speed:
+        """Returns that of `steps` in this time; the machine might make `ceiling` in a second."""
+        speed = steps / self.clock
+        return Speed(speed, speed / ceiling, steps / self.cpu)
 
 
 def prepare(job: Job) -> None:
@@ -167,14 +169,14 @@ def measure_tutorial(job: Job) -> dict[str, Speed]:
         tutorial.training_batches, image_size=job.image_size, batch_size=job.batch_size, seed=SEED
     )
     network.fit(batches(clips[: job.batch_size]), epochs=WARM_UP, verbose=0)
-    moments = [_Moment.now()]
-    clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: moments.append(_Moment.now()))
+    moments = [_Time.now()]
+    clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: moments.append(_Time.now()))
     network.fit(batches(clips), epochs=3, verbose=0, callbacks=[clock])
     ceiling = matmul_speed() / training_flops(network, job.batch_size)
     start, first, _, last = moments
     return {
-        FIRST: first.speed_since(start, job.steps, ceiling),
-        LATER: last.speed_since(first, 2 * job.steps, ceiling),
+        FIRST: first.since(start).speed(job.steps, ceiling),
+        LATER: last.since(first).speed(2 * job.steps, ceiling),
     }
 
 
@@ -195,13 +197,19 @@ def measure_ours(job: Job) -> dict[str, Speed]:
         network = _our_network(told, transform, job.steps)
         fed = _our_batches(job, told, transform)
         kept = tf.data.Dataset.from_tensors(next(iter(fed))).repeat()
-        ways = [(FED, fed), (MEMORY, kept)]
-        for _, batches in ways:  # traces; while it does, the input would get ahead
+        ways = {FED: fed, MEMORY: kept}
+        for batches in ways.values():  # traces; while it does, the input would get ahead
             network.fit(batches, steps_per_epoch=WARM_UP, verbose=0)
         ceiling = product / training_flops(network, job.batch_size)
-        ordered = ways if job.turn % 2 else ways[::-1]
-        speeds = {name: _fit(network, batches, job.steps, ceiling) for name, batches in ordered}
-    return {FED: speeds[FED], MEMORY: speeds[MEMORY], CEILING: Speed(ceiling, 1.0, None)}
+        times: dict[str, list[_Time]] = {FED: [], MEMORY: []}
+        for turn in range(ALTERNATIONS):
+            for name in (FED, MEMORY) if turn % 2 else (MEMORY, FED):
+                times[name].append(_fit(network, ways[name], job.steps))
+    speeds = {
+        name: _Time(*map(sum, zip(*each, strict=True))).speed(ALTERNATIONS * job.steps, ceiling)
+        for name, each in times.items()
+    }
+    return {**speeds, CEILING: Speed(ceiling, 1.0, None)}
 
 
 def _train_settings(job: Job) -> "TrainSettings":
@@ -243,57 +251,17 @@ def _our_batches(
     )
 
 
-def _fit(network: "keras.Model", batches: "tf.data.Dataset", steps: int, ceiling: float) -> Speed:
-    """Trains for `steps` after those of the warm-up; returns their speed."""
+def _fit(network: "keras.Model", batches: "tf.data.Dataset", steps: int) -> _Time:
+    """Trains for `steps` after those of the warm-up; returns how long they took."""
     import keras
 
-    moments: list[_Moment] = []
+    moments: list[_Time] = []
 
     def mark(batch: int, logs: dict) -> None:
         if batch + 1 in (WARM_UP, WARM_UP + steps):
             float(logs["loss"])  # waits for a GPU
-            moments.append(_Moment.now())
+            moments.append(_Time.now())
 
     clock = keras.callbacks.LambdaCallback(on_train_batch_end=mark)
     network.fit(batches, steps_per_epoch=WARM_UP + steps, verbose=0, callbacks=[clock])
-    return moments[1].speed_since(moments[0], steps, ceiling)
-
-
-def training_flops(network: "keras.Model", batch_size: int) -> float:
-    """Counts the floating point operations of a training step, from the shapes in the graph.
-
-    Those of convolutions and matrix products, two for each multiplication with its addition, of
-    the forward pass, times three: the backward pass has two products for each of the forward's.
-    """
-    import tensorflow as tf
-
-    spec = tf.TensorSpec((batch_size, *network.input_shape[1:]), tf.float32)
-    forward = tf.function(lambda frames: network(frames, training=False))
-    graph = forward.get_concrete_function(spec).graph
-    flops = 0
-    for operation in graph.get_operations():
-        if operation.type in ("Conv2D", "Conv3D"):
-            summed = operation.inputs[1].shape[:-1]  # the kernel, without the channels it makes
-        elif operation.type in ("MatMul", "BatchMatMulV2"):
-            summed = operation.inputs[0].shape[-1:]
-        else:
-            continue
-        flops += 2 * math.prod(operation.outputs[0].shape) * math.prod(summed)
-    return 3.0 * flops
-
-
-def matmul_speed(repeats: int = 10) -> float:
-    """Returns the FLOP/s of TensorFlow's product of two square float32 matrices."""
-    import tensorflow as tf
-
-    matrix = tf.random.stateless_uniform((_MATRIX, _MATRIX), (0, SEED))
-
-    @tf.function(jit_compile=False)
-    def product(matrix: tf.Tensor) -> tf.Tensor:
-        return tf.matmul(matrix, matrix)[0, 0]
-
-    product(matrix).numpy()
-    started = time.perf_counter()
-    for _ in range(repeats):
-        product(matrix).numpy()
-    return repeats * 2.0 * _MATRIX**3 / (time.perf_counter() - started)
+    return moments[1].since(moments[0])

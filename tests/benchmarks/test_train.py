@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from benchmarks import train_networks, tutorial
+from benchmarks import ceiling, tutorial
 from tests.benchmarks.test_ingest import tables
 
 COMMAND = Path(__file__).parents[2] / "benchmarks" / "train.py"
@@ -136,7 +136,7 @@ def test_operations_are_counted():
     network = keras.Model(frames, layers.Dense(2)(layers.GlobalAveragePooling3D()(video)))
     pixels = 8 * 4 * 6 * 6
     products = pixels * 5 * (3 * 2 * 2 * 3) + pixels * 7 * 5 + 8 * 2 * 7
-    assert train_networks.training_flops(network, 8) == 3 * 2 * products
+    assert ceiling.training_flops(network, 8) == 3 * 2 * products
 
 
 def test_the_table_is_complete_and_nothing_is_left(tmp_path):
