@@ -16,8 +16,8 @@ import tensorflow_transform as tft
 
 from components.trainer import loop, model, settings, train, weights
 from components.trainer.checkpoints import CheckpointStore
-from tests.tiny_examples import IMAGE_SIZE, NUM_FRAMES
-from tests.trainings import CONFIG, make_fn_args
+from tests.tiny_examples import IMAGE_SIZE, NUM_FRAMES, write_records
+from tests.trainings import CONFIG, bright_or_dark, make_fn_args
 
 
 def run_train(data, folder: Path, eval_files: str = "eval", **changes) -> loop.Trained:
@@ -160,7 +160,7 @@ def test_sgd_in_bfloat16_learns_as_well(data, tmp_path):
     """The other optimizer and precision train, and go on where they were."""
     changes = {"optimizer": "sgd", "precision": "bfloat16", "weight_decay": 0.0, "epochs": 3}
     trained = run_train(data, tmp_path, **changes)
-    assert trained.history[-1]["accuracy"] > 0.9
+    assert trained.history[trained.best_epoch - 1]["eval_accuracy"] == 1.0
     assert trained.weights["stem/spatial/kernel"].dtype == np.float32
 
 
@@ -220,10 +220,18 @@ print("RESULT", json.dumps([facts["devices"], trained.history]))
 
 
 def test_several_devices_share_the_batches(data, tmp_path):
-    """On two devices the same steps are made, each with half of the batch."""
-    changes = {"epochs": 12, "batch_size": 8, "learning_rate": 2e-3}
+    """On two devices the same steps are made as on one, each with half of the batch.
+
+    Batches hold one clip many times, as BatchNormalization sees the half of a device only.
+    """
+    copies = write_records(tmp_path / "copies", [bright_or_dark(0)] * 8)
+    unchanged = {"crop": 0.0, "flip": False, "color": 0.0, "temporal_jitter": 0.0}
+    # Unlike Adam's, SGD's steps tell whether the gradients were averaged or added.
+    others = {"optimizer": "sgd", "epochs": 3, "balance_classes": False}
+    changes = {**others, **unchanged}
+    alone = run_train({**data, "train": copies}, tmp_path / "alone", **changes)
     told = {**CONFIG, **changes, "checkpoint_dir": str(tmp_path / "checkpoints")}
-    arguments = json.dumps([told, data, str(tmp_path)])
+    arguments = json.dumps([told, {**data, "train": copies}, str(tmp_path)])
     done = subprocess.run(
         [sys.executable, "-c", MIRRORED, arguments], capture_output=True, text=True, check=False
     )
@@ -231,6 +239,7 @@ def test_several_devices_share_the_batches(data, tmp_path):
     assert line, done.stderr
     devices, history = json.loads(line.removeprefix("RESULT"))
     assert devices == 2
-    assert [row["epoch"] for row in history] == list(range(1, 13))
-    losses = [row["loss"] for row in history]
-    assert np.mean(losses[-4:]) < np.mean(losses[:4])
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    losses = [row["loss"] for row in alone.history]
+    assert losses[0] > losses[1] > losses[2]
+    assert [row["loss"] for row in history] == pytest.approx(losses, rel=1e-3)
