@@ -61,8 +61,8 @@ def compare(
     for name, right in (("candidate_right", candidate_right), ("champion_right", champion_right)):
         if right.shape != expected:
             raise ValueError(f"{name}: expected shape {expected}; got {right.shape}")
-    won = np.flatnonzero(candidate_right & ~champion_right)
-    lost = np.flatnonzero(champion_right & ~candidate_right)
+    won = np.flatnonzero(candidate_right & ~champion_right).tolist()
+    lost = np.flatnonzero(champion_right & ~candidate_right).tolist()
     change = candidate_right.astype(np.float64) - champion_right
     intervals = bootstrap.confidence_intervals(change[:, np.newaxis], groups)
     return Comparison(

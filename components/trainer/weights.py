@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -42,7 +43,8 @@ def assign(network: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Returns the arrays as a NumPy .npz file."""
     file = io.BytesIO()
-    np.savez(file, **dict(arrays))
+    named: dict[str, Any] = dict(arrays)  # Any: by its types, a name could be savez's own option
+    np.savez(file, **named)
     return file.getvalue()
 
 
