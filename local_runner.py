@@ -84,7 +84,7 @@ def _run(config: PipelineConfig, board: console.Board) -> tuple[int, list[tuple[
     except ValueError as error:
         raise BadInput(str(error)) from error
     if plan.live and plan.live.manifest.run_fingerprint == plan.run_fingerprint:
-        return DONE, [("already up to date", f"nothing changed since {plan.live.path}")]
+        return DONE, [("already up to date", f"nothing changed since {plan.live.location}")]
     result = _run_pipeline(config, plan, board)
     clips = ", ".join(f"{split} {count}" for split, count in plan.clips_per_split.items())
     rows = [
@@ -128,11 +128,14 @@ def _plan(config: PipelineConfig, board: console.Board) -> Plan:
             clips_per_class=config.clips_per_class,
             seed=config.seed,
         )
-    live_version = published.current_version(config.push_dir)
+    live = None
+    if published.current_version(config.push_dir):
+        with published.open_published(config.push_dir) as live:
+            pass  # its manifest says all that a plan needs
     return Plan(
         clips_per_split={split: len(refs) for split, refs in selected.assigned.items()},
         data_version=selected.data_version,
-        live=published.open_published(config.push_dir) if live_version else None,
+        live=live,
         run_fingerprint=config.fingerprint(
             selected.data_version, code_version("components", "pipeline", "schema/schema.pbtxt")
         ),
@@ -168,15 +171,15 @@ def _beam_args(config: PipelineConfig) -> tuple[str, ...]:
 
 
 def _summary(config: PipelineConfig) -> list[tuple[str, str]]:
-    live = published.open_published(config.push_dir)
-    metrics = live.manifest.metrics
+    with published.open_published(config.push_dir) as live:
+        clip_id, location = live.clip_ids()[0], live.location
+        metrics = live.manifest.metrics
     recall = ", ".join(f"@{rank} {value:.3f}" for rank, value in metrics["recall"].items())
-    ask = f"python recommend.py --push-dir {config.push_dir} --clip-id {live.clip_ids()[0]}"
     return [
         ("test accuracy", f"{metrics['accuracy']:.3f}"),
         ("recall across groups", f"{recall}; mAP@10 {metrics['map_at_10']:.3f}"),
-        ("published", f"version {live.version} in {live.path}"),
-        ("ask it", ask),
+        ("published", f"version {live.version} in {location}"),
+        ("ask it", f"python recommend.py --push-dir {config.push_dir} --clip-id {clip_id}"),
     ]
 
 
@@ -220,6 +223,8 @@ def _shorten(items: list[str], path: str) -> str:
 
 def _make_folders(*folders: str) -> None:
     for folder in folders:
+        if "://" in folder:
+            continue
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:

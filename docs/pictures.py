@@ -34,7 +34,8 @@ def strip(video: Path, caption: str) -> np.ndarray:
 def main(push_dir: str) -> None:
     """Draws."""
     live = published.open_published(push_dir)
-    clips_table = pq.read_table(live.path / published.CLIPS_FILE).to_pylist()
+    with live.local(published.CLIPS_FILE) as path:
+        clips_table = pq.read_table(path).to_pylist()
     members = {row["clip_id"]: row["member"] for row in clips_table}
     rows = []
     with tempfile.TemporaryDirectory() as folder:

@@ -42,8 +42,15 @@ class PipelineConfig:
     )
     push_dir: str = knob(
         "",
-        "where versions are published; default: OUTPUT_DIR/published",
+        "where versions are published: a folder, s3:// or gs://; default: OUTPUT_DIR/published",
         metavar="DIR",
+        shapes_result=False,
+    )
+    keep_versions: int = whole(
+        10,
+        "versions that are kept, besides the live one and those that are being read",
+        1,
+        100_000,
         shapes_result=False,
     )
     store_dir: str = knob(

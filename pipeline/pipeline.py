@@ -233,6 +233,8 @@ def _publishing_nodes(
     )
     pusher = Pusher(
         push_dir=config.push_dir,
+        live_version=facts.live_version,
+        keep_versions=config.keep_versions,
         settings=json.dumps(config.result_settings()),
         data_version=facts.data_version,
         run_fingerprint=facts.run_fingerprint,

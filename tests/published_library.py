@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components import published
 from components.bulk_inferrer import neighbors, tables
 from components.pusher import publish
 
@@ -18,7 +19,7 @@ def clip_names(count: int) -> list[str]:
 
 
 def make_inputs(folder: Path, count: int = 12, k: int = 3, seed: int = 0) -> dict:
-    """Writes what BulkInferrer and ClipExampleGen give; returns `publish`'s arguments."""
+    """Writes what the stages before Pusher give; returns `publish`'s `parts` and `facts`."""
     names = sorted(clip_names(count))
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(count, 8)).astype(np.float32)
@@ -36,22 +37,31 @@ def make_inputs(folder: Path, count: int = 12, k: int = 3, seed: int = 0) -> dic
         (folder / "embeddings").mkdir(parents=True, exist_ok=True)
         tables.write_embeddings(str(folder / "embeddings" / f"{part}.parquet"), shard)
     found = neighbors.nearest_neighbors(vectors, names, k)
-    tables.write_neighbors(str(folder / "neighbors.parquet"), found, names, f"model{seed}")
+    (folder / "neighbors").mkdir()
+    tables.write_neighbors(str(folder / "neighbors" / "0.parquet"), found, names, f"model{seed}")
     clips = pa.table({"clip_id": names, "class_name": list(classes)})
     pq.write_table(clips, folder / "clips.parquet")
     (folder / "model" / "variables").mkdir(parents=True, exist_ok=True)
     (folder / "model" / "saved_model.pb").write_bytes(rng.bytes(2000))
     (folder / "model" / "variables" / "variables.index").write_bytes(rng.bytes(100))
-    return {
-        "model_dir": str(folder / "model"),
-        "embeddings_dir": str(folder / "embeddings"),
-        "neighbors_path": str(folder / "neighbors.parquet"),
-        "clips_path": str(folder / "clips.parquet"),
-        "facts": publish.Facts(
-            model_id=f"model{seed}",
-            config={"num_frames": 3, "frame_step": 2, "image_size": 32, "k": k},
-            metrics={"accuracy": 0.5},
-            data_fingerprint="data",
-            run_fingerprint=f"run{seed}",
-        ),
-    }
+    parts = publish.Parts(
+        model_dir=str(folder / "model"),
+        embeddings_dir=str(folder / "embeddings"),
+        neighbors_dir=str(folder / "neighbors"),
+        clips_path=str(folder / "clips.parquet"),
+        statistics=b"statistics of %d" % seed,
+    )
+    facts = publish.Facts(
+        model_id=f"model{seed}",
+        config={"num_frames": 3, "frame_step": 2, "image_size": 32, "k": k},
+        metrics={"accuracy": 0.5, "recall": {"1": 0.25}},
+        data_fingerprint="data",
+        run_fingerprint=f"run{seed}",
+    )
+    return {"parts": parts, "facts": facts}
+
+
+def publish_next(push_dir: Path | str, parts: publish.Parts, facts: publish.Facts, **more) -> int:
+    """Publishes after whatever is live."""
+    options = {"live_version": published.current_version(push_dir), "keep_versions": 100} | more
+    return publish.publish(str(push_dir), parts, facts, **options)

@@ -11,9 +11,11 @@ SOURCES = sorted(
     for pattern in ("*.py", "pipeline/**/*.py", "components/**/*.py", "sample_library/**/*.py")
     for path in ROOT.glob(pattern)
 )
+#: What stages share, though it is more than a file.
+SHARED = {"published"}
 STAGES = {
     path.split("/")[1] for path in SOURCES if path.startswith("components/") and path.count("/") > 1
-}
+} - SHARED
 
 RUNNERS = {"local_runner", "kubeflow_runner", "recommend"}
 
@@ -34,6 +36,7 @@ HOMES = {
         "components/bulk_inferrer/neighbors.py",
         "components/clip_example_gen/duplicates.py",
     ),
+    "obstore": ("components/published/object_store.py",),
     "matplotlib": ("components/plots.py",),
     "remotezip": ("components/clip_example_gen/remote.py",),
     "requests": (

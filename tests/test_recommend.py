@@ -1,5 +1,6 @@
 """The command that asks."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -7,13 +8,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
 import sample_library
 from components import published
-from components.pusher import publish
-from tests.published_library import make_inputs
+from tests.published_library import make_inputs, publish_next
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -57,8 +59,8 @@ def push_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("published")
     inputs = make_inputs(folder / "in")
     module = _Colors()
-    tf.saved_model.save(module, inputs["model_dir"], signatures={"embed": module.embed})
-    publish.publish(str(folder / "out"), **inputs)
+    tf.saved_model.save(module, inputs["parts"].model_dir, signatures={"embed": module.embed})
+    publish_next(folder / "out", **inputs)
     return folder / "out"
 
 
@@ -71,15 +73,91 @@ def test_answers_by_id_without_tensorflow(push_dir):
     for recommendation in expected:
         line = next(line for line in shown.stdout.splitlines() if recommendation.clip_id in line)
         assert line.split()[:2] == [str(recommendation.rank), f"{recommendation.score:.4f}"]
-    as_json = ask("--push-dir", push_dir, "--clip-id", clip_id, "-k", "2", "--json", script=QUICK)
+    as_json = ask(
+        "--push-dir", push_dir, "--clip-id", clip_id, "-k", "2", "--format", "jsonl", script=QUICK
+    )
     answer = json.loads(as_json.stdout)
     assert answer["query"] == clip_id and answer["version"] == 1
     assert answer["neighbors"] == [dict(r._asdict()) for r in expected[:2]]
 
 
+def test_conditions(push_dir):
+    """Group, class and score narrow the answer, which is as long as it can be."""
+    version = published.open_published(push_dir)
+    everything = version.recommend("v_Rise_g02_c01", 11, min_score=-1)
+    assert len(everything) == 11
+    assert version.recommend("v_Rise_g02_c01")[:3] == everything[:3]
+    found = version.recommend("v_Rise_g02_c01", 11, class_name="Fall")
+    of_class = [(r.clip_id, r.score) for r in everything if r.class_name == "Fall"]
+    assert [(r.clip_id, r.score) for r in found] == of_class and len(found) == 6
+    assert [r.rank for r in found] == [1, 2, 3, 4, 5, 6]
+    done = ask(
+        *("--push-dir", push_dir, "--clip-id", "v_Rise_g02_c01", "--class", "Fall", "-k", "2"),
+        *("--min-score", str(found[1].score), "--format", "csv"),
+        script=QUICK,
+    )
+    header, *rows = csv.reader(done.stdout.splitlines())
+    assert header == ["query", "version", "rank", "clip_id", "class_name", "score"]
+    assert [(row[0], row[1]) for row in rows] == [("v_Rise_g02_c01", "1")] * 2
+    assert [(row[3], float(row[5])) for row in rows] == of_class[:2]
+    assert version.recommend("v_Rise_g02_c01", min_score=1.0) == []
+
+
+def test_own_group_is_left_out(push_dir, tmp_path):
+    """Clips of the query's source video are left out if asked, or if the table did so."""
+    shutil.copytree(push_dir, tmp_path / "out")
+    path = tmp_path / "out" / "1" / "embeddings.parquet"
+    table = pq.read_table(path)
+    groups = ["one"] * 6 + [""] * 6
+    pq.write_table(table.set_column(2, "group", pa.array(groups)), path)
+    version = published.open_published(tmp_path / "out")
+    ids = table["clip_id"].to_pylist()
+    found = version.recommend(ids[0], 20, exclude_group=True)
+    assert {r.clip_id for r in found} == set(ids[6:])
+    # Clips without a group are each for itself.
+    assert len(version.recommend(ids[7], 20, exclude_group=True)) == 11
+    assert len(version.recommend(ids[0], 20, exclude_group=False)) == 11
+    assert len(version.recommend(ids[0], 20, min_score=-1.0)) == 11
+    version.manifest.config["exclude_group"] = True
+    assert len(version.recommend(ids[0], 20, min_score=-1.0)) == 6
+
+
+def test_versions_are_shown_checked_and_gone_back_to(tmp_path):
+    """The list says which one is live; the check names what is damaged; rollback goes back."""
+    out = tmp_path / "out"
+    for seed in (1, 2):
+        publish_next(out, **make_inputs(tmp_path / str(seed), seed=seed))
+    shown = ask("--push-dir", out, "--list-versions", script=QUICK)
+    rows = [line.split() for line in shown.stdout.splitlines() if line.strip()[:1].isdigit()]
+    assert [row[0] for row in rows] == ["1", "2"]
+    assert ["live" in row for row in rows] == [False, True]
+    assert rows[1][-1] == "model2" and "0.250" in rows[1]
+    back = ask("--push-dir", out, "--rollback", script=QUICK)
+    assert back.stdout == f"Version 1 is live in {out}\n"
+    answer = ask("--push-dir", out, "--clip-id", "v_Rise_g02_c01", "--format", "jsonl")
+    assert json.loads(answer.stdout)["version"] == 1
+    older = ask(
+        *("--push-dir", out, "--version", "2", "--clip-id", "v_Rise_g02_c01", "--format", "jsonl")
+    )
+    assert json.loads(older.stdout)["version"] == 2
+    none = ask("--push-dir", out, "--rollback")
+    assert none.returncode == 2 and "1 was the first to be live" in none.stderr
+    assert ask("--push-dir", out, "--rollback", "2").returncode == 0
+    assert published.current_version(out) == 2
+    whole = ask("--push-dir", out, "--verify", script=QUICK)
+    assert whole.returncode == 0 and "Version 2 is whole: 6 files" in whole.stdout
+    (out / "1" / "clips.parquet").write_bytes(b"damaged")
+    for arguments in (["--verify", "--version", "1"], ["--rollback", "1"]):
+        damaged = ask("--push-dir", out, *arguments)
+        assert damaged.returncode == 2 and "1/clips.parquet: expected {'bytes'" in damaged.stderr
+    assert published.current_version(out) == 2
+
+
 def test_more_than_there_are(push_dir):
     """All that are known, and a word that there are no more."""
-    done = ask("--push-dir", push_dir, "--clip-id", "v_Rise_g02_c01", "-k", "50", "--json")
+    done = ask(
+        "--push-dir", push_dir, "--clip-id", "v_Rise_g02_c01", "-k", "50", "--format", "jsonl"
+    )
     assert done.returncode == 0
     assert len(json.loads(done.stdout)["neighbors"]) == 3
     assert done.stderr == "-k: version 1 has no more than 3\n"
@@ -90,6 +168,13 @@ def test_more_than_there_are(push_dir):
     [
         (["--clip-id", "v_Ries_g02_c01"], ["v_Ries_g02_c01", "did you mean", "v_Rise_g02_c01"]),
         (["--clip-id", "v_Rise_g02_c01", "-k", "0"], ["-k", "1 or more", "0"]),
+        (["--clip-id", "v_Rise_g02_c01", "--class", "Ries"], ["class_name", "did you mean Rise"]),
+        (["--clip-id", "v_Rise_g02_c01", "--min-score", "2"], ["--min-score", "-1 to 1", "2"]),
+        (["--clip-id", "v_Rise_g02_c01", "--version", "7"], ["there is no version 7"]),
+        (["--video", "README.md", "--exclude-group"], ["--exclude-group", "--clip-id"]),
+        (["--video", "docs"], ["--video", "expected videos in docs"]),
+        (["--rollback", "9"], ["there is no version 9"]),
+        (["--push-dir", "/nowhere", "--list-versions"], ["none in /nowhere"]),
         (["--push-dir", "/nowhere", "--clip-id", "x"], ["none in /nowhere"]),
         (["--push-dir", "README.md", "--clip-id", "x"], ["README.md", "cannot be read"]),
         (["--video", "/nowhere.avi"], ["--video", "/nowhere.avi"]),
@@ -121,7 +206,7 @@ def test_embeds_a_new_video(push_dir, video):
     """A file is decoded and embedded with the published model, and ranked by exact cosine."""
     from components.clip_example_gen import clips
 
-    done = ask("--push-dir", push_dir, "--video", video, "-k", "4", "--json")
+    done = ask("--push-dir", push_dir, "--video", video, "-k", "4", "--format", "jsonl")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     frames = clips.decode(str(video), num_frames=3, frame_step=2, image_size=32).frames
@@ -132,6 +217,22 @@ def test_embeds_a_new_video(push_dir, video):
     np.testing.assert_allclose(
         [row["score"] for row in found], [r.score for r in expected], atol=1e-2
     )  # what JPEG costs
+
+
+def test_several_videos_and_folders(push_dir, video, tmp_path):
+    """Each video is a query, also below a folder; one that is bad does not stop the others."""
+    for name in ("b.avi", "deeper/a.avi"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(video, tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no video")
+    (tmp_path / "c.avi").write_text("no video either")
+    done = ask("--push-dir", push_dir, "--video", tmp_path, video, "--format", "jsonl")
+    assert done.returncode == 2
+    assert f"--video: {tmp_path}/c.avi: video: expected" in done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    expected = [str(tmp_path / "b.avi"), str(tmp_path / "deeper" / "a.avi"), str(video)]
+    assert [answer["query"] for answer in answers] == expected
+    assert answers[0]["neighbors"] == answers[1]["neighbors"] == answers[2]["neighbors"]
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ class Champion(base_component.BaseComponent):
     """Turns the live version of the push directory into a Model artifact.
 
     It stands in for a TFX Resolver, which open-source Kubeflow cannot run. Outputs `champion`:
-    the SavedModel where TFX expects it, beside it the version's `manifest.json` and, of a version
-    that has them, the statistics of its training clips, `statistics.pb`; empty before the first
-    version is published.
+    the SavedModel where TFX expects it, beside it the version's `manifest.json`, its
+    `embeddings.parquet` and, of a version that has them, the statistics of its training clips,
+    `statistics.pb`; empty before the first version is published.
     """
 
     SPEC_CLASS = ChampionSpec

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 from typing import Any
 
 from tfx import types
@@ -27,13 +26,15 @@ class Executor(base_executor.BaseExecutor):
         if not exec_properties["live_version"]:
             logging.info("no champion: nothing is published in %s", exec_properties["push_dir"])
             return
-        live = published.open_published(
+        with published.open_published(
             exec_properties["push_dir"], int(exec_properties["live_version"])
-        )
-        io_utils.copy_dir(str(live.model_dir), path_utils.serving_model_path(champion.uri))
-        shutil.copyfile(live.manifest_path, os.path.join(champion.uri, published.MANIFEST_FILE))
-        if published.STATISTICS_FILE in live.manifest.files:
-            shutil.copyfile(
-                live.path / published.STATISTICS_FILE,
-                os.path.join(champion.uri, published.STATISTICS_FILE),
-            )
+        ) as live:
+            beside = [published.EMBEDDINGS_FILE, published.STATISTICS_FILE]
+            live.verify(published.MODEL_DIR, *beside)
+            with live.local(published.MODEL_DIR) as folder:
+                io_utils.copy_dir(str(folder), path_utils.serving_model_path(champion.uri))
+            # Older versions have no statistics.
+            present = [name for name in beside if name in live.manifest.files]
+            for name in (published.MANIFEST_FILE, *present):
+                with live.local(name) as path:
+                    io_utils.copy_file(str(path), os.path.join(champion.uri, name), overwrite=True)

@@ -17,6 +17,8 @@ class PusherSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         "push_dir": component_spec.ExecutionParameter(type=str),
+        "live_version": component_spec.ExecutionParameter(type=str),
+        "keep_versions": component_spec.ExecutionParameter(type=int),
         "settings": component_spec.ExecutionParameter(type=str),
         "data_version": component_spec.ExecutionParameter(type=str),
         "run_fingerprint": component_spec.ExecutionParameter(type=str),
@@ -48,6 +50,8 @@ class Pusher(base_component.BaseComponent):
         self,
         *,
         push_dir: str,
+        live_version: str,
+        keep_versions: int,
         settings: str,
         data_version: str,
         run_fingerprint: str,
@@ -57,6 +61,9 @@ class Pusher(base_component.BaseComponent):
 
         Args:
           push_dir: where versions are published.
+          live_version: the one that the candidate was held against, "" before the first; where
+            another one is live by then, nothing is published.
+          keep_versions: how many are kept, besides the live one and those that are being read.
           settings: the run's settings, JSON, for the manifest.
           data_version: the source's fingerprint, for the manifest.
           run_fingerprint: digest of all that decides the result, for the manifest.
@@ -65,6 +72,8 @@ class Pusher(base_component.BaseComponent):
         super().__init__(
             PusherSpec(
                 push_dir=push_dir,
+                live_version=live_version,
+                keep_versions=keep_versions,
                 settings=settings,
                 data_version=data_version,
                 run_fingerprint=run_fingerprint,

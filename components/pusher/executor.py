@@ -1,5 +1,6 @@
 """Publishes what both gates bless; says why where one does not."""
 
+import itertools
 import json
 import os
 from typing import Any
@@ -13,8 +14,11 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components import published
-from components.pusher import publish
+from components import embedder, published
+from components.pusher import model_check, publish
+
+#: Clips of a split with which the model is asked before its version goes live.
+_SAMPLE_OF_SPLIT = 2
 
 
 class Executor(base_executor.BaseExecutor):
@@ -39,18 +43,23 @@ class Executor(base_executor.BaseExecutor):
         if blessed:
             version = publish.publish(
                 exec_properties["push_dir"],
-                model_dir=path_utils.serving_model_path(uris["model"]),
-                embeddings_dir=uris["embeddings"],
-                neighbors_path=os.path.join(uris["neighbors"], published.NEIGHBORS_FILE),
-                clips_path=os.path.join(uris["examples"], published.CLIPS_FILE),
-                statistics=_training_statistics(input_dict["statistics"][0]),
-                facts=publish.Facts(
+                publish.Parts(
+                    model_dir=path_utils.serving_model_path(uris["model"]),
+                    embeddings_dir=uris["embeddings"],
+                    neighbors_dir=uris["neighbors"],
+                    clips_path=os.path.join(uris["examples"], published.CLIPS_FILE),
+                    statistics=_training_statistics(input_dict["statistics"][0]),
+                ),
+                publish.Facts(
                     model_id=retrieval["candidate"]["model_id"],
                     config=json.loads(exec_properties["settings"]),
                     metrics=_metrics(uris["model_evaluation"], retrieval),
                     data_fingerprint=exec_properties["data_version"],
                     run_fingerprint=exec_properties["run_fingerprint"],
                 ),
+                live_version=int(exec_properties["live_version"] or 0) or None,
+                keep_versions=exec_properties["keep_versions"],
+                ask=lambda staged: model_check.check_model(staged, _sample(uris["examples"])),
             )
         result = {
             "version": version,
@@ -62,6 +71,17 @@ class Executor(base_executor.BaseExecutor):
         pushed = artifact_utils.get_single_instance(output_dict["pushed"])
         pushed.set_int_custom_property("pushed", int(blessed))
         io_utils.write_string_file(os.path.join(pushed.uri, "result.json"), json.dumps(result))
+
+
+def _sample(examples_uri: str) -> list[bytes]:
+    """Returns the first clips of each split."""
+    return [
+        example
+        for split in sorted(fileio.glob(os.path.join(examples_uri, "Split-*")))
+        for example in itertools.islice(
+            embedder.read_examples(os.path.join(split, "*")), _SAMPLE_OF_SPLIT
+        )
+    ]
 
 
 def _accuracy_objections(evaluation_uri: str) -> list[str]:

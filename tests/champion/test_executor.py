@@ -7,8 +7,7 @@ from tfx.types import standard_artifacts
 
 from components import published
 from components.champion import executor
-from components.pusher import publish
-from tests.published_library import make_inputs
+from tests.published_library import make_inputs, publish_next
 
 #: A version of a time when statistics were not published.
 GOLDEN = Path(__file__).parents[1] / "testdata" / "published_v1"
@@ -37,25 +36,25 @@ def published_files(push_dir, version):
         for path in (folder / "model").rglob("*")
         if path.is_file()
     }
-    return model | {"manifest.json": (folder / "manifest.json").read_bytes()}
+    beside = ("manifest.json", "embeddings.parquet")
+    return model | {name: (folder / name).read_bytes() for name in beside}
 
 
 def test_statistics_travel_with_the_champion(tmp_path):
-    """Model, manifest and statistics of the version asked for, byte for byte."""
-    inputs = make_inputs(tmp_path / "in")
+    """Model, manifest, embeddings and statistics of the version asked for, byte for byte."""
     for number in (1, 2):
-        publish.publish(str(tmp_path / "out"), **inputs, statistics=b"of version %d" % number)
+        publish_next(tmp_path / "out", **make_inputs(tmp_path / str(number), seed=number))
     for number in (1, 2):
         found = champion_of(tmp_path / "out", str(number), tmp_path / f"champion{number}")
         expected = published_files(tmp_path / "out", str(number))
-        assert found == expected | {"statistics.pb": b"of version %d" % number}
+        assert found == expected | {"statistics.pb": b"statistics of %d" % number}
 
 
 def test_version_without_statistics(tmp_path):
     """A version that is older than statistics is a champion as before."""
     found = champion_of(GOLDEN, "1", tmp_path / "champion")
     assert found == published_files(GOLDEN, "1")
-    assert len(found) == 2
+    assert "statistics.pb" not in found
 
 
 def test_nothing_published_is_an_empty_artifact(tmp_path):
@@ -71,7 +70,7 @@ def test_version_that_is_gone_is_an_error(tmp_path):
 
 def test_statistics_that_the_manifest_names_must_be_there(tmp_path):
     """A version that lost its statistics is no champion without them."""
-    publish.publish(str(tmp_path / "out"), **make_inputs(tmp_path / "in"), statistics=b"lost")
+    publish_next(tmp_path / "out", **make_inputs(tmp_path / "in"))
     (tmp_path / "out" / "1" / "statistics.pb").unlink()
-    with pytest.raises(FileNotFoundError, match=r"statistics.pb"):
+    with pytest.raises(published.PublishedError, match=r"statistics.pb: .*missing"):
         champion_of(tmp_path / "out", "1", tmp_path / "champion")

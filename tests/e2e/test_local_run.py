@@ -163,6 +163,44 @@ def test_recommends_by_id_and_by_video(first_run, library, tmp_path):
     assert query in by_video.stdout  # the clip itself is in the library
 
 
+WITHOUT_THE_PROJECT = """
+import sys
+import duckdb, numpy as np, pandas as pd, tensorflow as tf
+version, shard = sys.argv[1:]
+embeddings = pd.read_parquet(version + "/embeddings.parquet").set_index("clip_id")
+model = tf.saved_model.load(version + "/model")
+examples = list(tf.data.TFRecordDataset(shard).as_numpy_iterator())
+given = model.signatures["embed"](tf.constant(examples[:1]))
+vector = given["embedding"].numpy()[0]
+clip_id = given["clip_id"].numpy()[0].decode()
+np.testing.assert_allclose(vector, embeddings.embedding[clip_id], atol=1e-4)
+best = duckdb.sql(f'''
+    select n.neighbor_id, c.class_name from '{version}/neighbors.parquet' n
+    join '{version}/clips.parquet' c on c.clip_id = n.neighbor_id
+    where n.query_id = '{clip_id}' and n.rank = 1
+''').fetchone()
+others = np.stack(embeddings.embedding.drop(clip_id))
+cosines = pd.Series(others @ vector, embeddings.index.drop(clip_id))
+assert cosines[best[0]] > cosines.max() - 1e-4, (best, cosines.nlargest(2))
+assert best[0].startswith("v_" + best[1])
+assert not any(name in sys.modules for name in ("components", "tfx", "keras.src.models"))
+print("whole")
+"""
+
+
+def test_others_read_what_is_published(first_run):
+    """pandas, DuckDB and a bare TensorFlow read a version, without this project's code."""
+    shard = next(first_run.artifact("ClipExampleGen", "examples").glob("Split-train/*"))
+    arguments = [str(first_run.live), str(shard)]
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", WITHOUT_THE_PROJECT, *arguments],
+        cwd=first_run.output_dir,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "whole\n", done.stderr
+
+
 def test_broken_data_stop_before_training(tmp_path):
     """Data that break the schema end the run, naming split, feature and anomaly."""
     rng = np.random.default_rng(0)

@@ -60,7 +60,14 @@ def test_own_videos_are_recommended(tmp_path):
     rejects = pq.read_table(examples / "rejects.parquet").to_pylist()
     assert [row["clip_id"] for row in rejects] == ["cats & dogs/no video"]
 
-    command = [sys.executable, "recommend.py", "--push-dir", run.output_dir / "published", "--json"]
+    command = [
+        sys.executable,
+        "recommend.py",
+        "--push-dir",
+        run.output_dir / "published",
+        "--format",
+        "jsonl",
+    ]
     for clip_id in sorted(unlabeled):
         asked = subprocess.run(
             [*command, f"--clip-id={clip_id}"], cwd=ROOT, capture_output=True, text=True

@@ -1,9 +1,12 @@
 """The whole node: what both gates bless is published, with the statistics of its clips."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 import tensorflow_data_validation as tfdv
 import tensorflow_model_analysis as tfma
 from google.protobuf import text_format
@@ -31,6 +34,36 @@ EVAL_CONFIG = text_format.Parse(
 )
 
 
+class _Echo(tf.Module):
+    """Embeds a clip as the vector that its Example holds, its first value times a factor."""
+
+    def __init__(self, factor):
+        self._factors = tf.constant([factor] + [1.0] * 7)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+    def embed(self, examples):
+        spec = {"vector": tf.io.FixedLenFeature([8], tf.float32)}
+        return {"embedding": tf.io.parse_example(examples, spec)["vector"] * self._factors}
+
+
+def write_examples_and_model(folder, parts, factor):
+    """Writes what ClipExampleGen and Trainer give, so that the model embeds as in `parts`."""
+    module = _Echo(factor)
+    tf.saved_model.save(module, str(folder / "Format-Serving"), signatures={"embed": module.embed})
+    for path, split in zip(
+        sorted(Path(parts.embeddings_dir).iterdir()), ("train", "eval"), strict=True
+    ):
+        (folder / f"Split-{split}").mkdir()
+        with tf.io.TFRecordWriter(str(folder / f"Split-{split}" / "data-0")) as writer:
+            for row in pq.read_table(path).to_pylist():
+                example = tf.train.Example()
+                names = (row["clip_id"], row["group"], row["class_name"])
+                for key, name in zip(("clip_id", "group", "class_name"), names, strict=True):
+                    example.features.feature[key].bytes_list.value.append(name.encode())
+                example.features.feature["vector"].float_list.value.extend(row["embedding"])
+                writer.write(example.SerializeToString())
+
+
 @pytest.fixture
 def push(tmp_path):
     """Runs the node; returns its `result.json`."""
@@ -40,8 +73,9 @@ def push(tmp_path):
         made.uri = uri or str(tmp_path / name)
         return made
 
-    def run(predictions, *, blessed):
-        published_inputs = make_inputs(tmp_path / "examples")
+    def run(predictions, *, blessed, factor=1.0):
+        parts, _ = make_inputs(tmp_path / "examples").values()
+        write_examples_and_model(tmp_path / "examples", parts, factor)
         statistics = artifact(standard_artifacts.ExampleStatistics, "statistics")
         statistics.split_names = '["train", "eval"]'
         for split, brightness in (("train", 0.25), ("eval", 0.75)):
@@ -63,13 +97,12 @@ def push(tmp_path):
         blessing = artifact(standard_artifacts.ModelBlessing, "blessing")
         blessing.set_int_custom_property("blessed", int(blessed))
         model = artifact(standard_artifacts.Model, "examples")
-        (tmp_path / "examples" / "model").rename(tmp_path / "examples" / "Format-Serving")
         inputs = {
             "examples": artifact(standard_artifacts.Examples, "examples"),
             "statistics": statistics,
             "model": model,
-            "embeddings": artifact(artifacts.Embeddings, "", published_inputs["embeddings_dir"]),
-            "neighbors": artifact(artifacts.NeighborTable, "examples"),
+            "embeddings": artifact(artifacts.Embeddings, "", parts.embeddings_dir),
+            "neighbors": artifact(artifacts.NeighborTable, "", parts.neighbors_dir),
             "model_evaluation": evaluation,
             "model_blessing": blessing,
             "retrieval_evaluation": retrieval,
@@ -82,6 +115,8 @@ def push(tmp_path):
             {"pushed": [pushed]},
             {
                 "push_dir": str(tmp_path / "out"),
+                "live_version": "",
+                "keep_versions": 3,
                 "settings": '{"k": 3}',
                 "data_version": "data",
                 "run_fingerprint": "run",
@@ -99,7 +134,7 @@ def test_blessed_is_published_with_its_statistics(push, tmp_path):
     assert (result["version"], result["objections"]) == (1, [])
     live = published.open_published(tmp_path / "out")
     live.verify()
-    content = (live.path / "statistics.pb").read_bytes()
+    content = (tmp_path / "out" / "1" / "statistics.pb").read_bytes()
     (dataset,) = statistics_pb2.DatasetFeatureStatisticsList.FromString(content).datasets
     assert dataset.num_examples == 4
     assert dataset.features[0].num_stats.mean == 0.25
@@ -109,6 +144,13 @@ def test_blessed_is_published_with_its_statistics(push, tmp_path):
         "accuracy_per_class": {"Fall": 1.0, "Rise": 0.5},
         "recall": {"1": 0.9},
     }
+
+
+def test_a_model_that_made_other_vectors_is_not_published(push, tmp_path):
+    """A model that does not give a clip the vector in the embeddings is found out before."""
+    with pytest.raises(published.PublishedError, match=r"model: .*v_\w+_g\d+_c01 .* cosine 0\."):
+        push([0.9, 0.1, 0.9, 0.9], blessed=True, factor=-0.5)
+    assert published.list_versions(tmp_path / "out") == []
 
 
 def test_what_is_not_blessed_is_not_published(push, tmp_path):

@@ -12,24 +12,24 @@ import threading
 from pathlib import Path
 
 import filelock
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from components import published
-from components.pusher import publish
-from tests.published_library import make_inputs
+from components.published import local_store
+from tests.published_library import make_inputs, publish_next
 
 ROOT = Path(__file__).resolve().parents[2]
 
 PUBLISH_FOREVER = """
 import sys
 from pathlib import Path
-from components.pusher import publish
-from tests.published_library import make_inputs
+from tests.published_library import make_inputs, publish_next
 inputs = make_inputs(Path(sys.argv[2]), seed=1)
 print("ready", flush=True)
 while True:
-    publish.publish(sys.argv[1], **inputs)
+    publish_next(sys.argv[1], keep_versions=1, **inputs)
 """
 
 # Forks a writer for each line it reads: the number of the step at which that writer kills itself.
@@ -38,8 +38,9 @@ PUBLISH_AND_DIE = """
 import json, os, signal, sys
 import pyarrow.dataset  # slow: once, before the forks
 from components.pusher import publish
-inputs = json.loads(sys.argv[2])
-inputs["facts"] = publish.Facts(*inputs["facts"])
+from tests.published_library import publish_next
+parts, facts = json.loads(sys.argv[2])
+parts = publish.Parts(*parts[:-1], parts[-1].encode())
 
 def changes_files(event, arguments):
     if event == "open":
@@ -58,7 +59,7 @@ for line in sys.stdin:
     child = os.fork()
     if not child:
         die_at(int(line))
-        publish.publish(sys.argv[1], **inputs)
+        publish_next(sys.argv[1], parts, publish.Facts(*facts), keep_versions=3)
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
@@ -83,7 +84,7 @@ def running(script, *arguments):
 def test_layout_and_manifest(tmp_path):
     """The version holds what the contract says, and the manifest names every file as it is."""
     inputs = make_inputs(tmp_path / "in")
-    assert publish.publish(str(tmp_path / "out"), **inputs) == 1
+    assert publish_next(tmp_path / "out", **inputs) == 1
     version = tmp_path / "out" / "1"
     assert (tmp_path / "out" / "CURRENT").read_text() == "1\n"
     names = {path.relative_to(version).as_posix() for path in version.rglob("*") if path.is_file()}
@@ -101,29 +102,23 @@ def test_layout_and_manifest(tmp_path):
 
 
 def test_statistics_are_published_as_they_are(tmp_path):
-    """Statistics are a file of the version, named in the manifest; without them there is none."""
-    inputs = make_inputs(tmp_path / "in")
-    out = str(tmp_path / "out")
-    publish.publish(out, **inputs, statistics=b"\x0a\x02 statistics")
-    publish.publish(out, **inputs)
-    with_them, without = (published.open_published(out, version) for version in (1, 2))
-    assert (with_them.path / "statistics.pb").read_bytes() == b"\x0a\x02 statistics"
-    assert "statistics.pb" in with_them.manifest.files
-    assert not (without.path / "statistics.pb").exists()
-    assert "statistics.pb" not in without.manifest.files
-    with_them.verify()
-    without.verify()
-    (with_them.path / "statistics.pb").write_bytes(b"\x0a\x02 statistics of others")
+    """Statistics are a file of the version, named in the manifest."""
+    out = tmp_path / "out"
+    publish_next(out, **make_inputs(tmp_path / "in", seed=4))
+    assert (out / "1" / "statistics.pb").read_bytes() == b"statistics of 4"
+    version = published.open_published(out)
+    version.verify()
+    (out / "1" / "statistics.pb").write_bytes(b"statistics of 5")
     with pytest.raises(published.PublishedError, match=r"statistics.pb: expected"):
-        with_them.verify()
+        version.verify()
 
 
 def test_versions_rise_and_stay(tmp_path):
     """A second version is live, knows its parent, and leaves the first untouched."""
     out = str(tmp_path / "out")
-    publish.publish(out, **make_inputs(tmp_path / "a", seed=1))
+    publish_next(out, **make_inputs(tmp_path / "a", seed=1))
     before = (tmp_path / "out" / "1" / "manifest.json").read_bytes()
-    assert publish.publish(out, **make_inputs(tmp_path / "b", seed=2)) == 2
+    assert publish_next(out, **make_inputs(tmp_path / "b", seed=2)) == 2
     assert published.list_versions(out) == [1, 2]
     live = published.open_published(out)
     assert (live.version, live.manifest.parent, live.manifest.model_id) == (2, 1, "model2")
@@ -132,38 +127,52 @@ def test_versions_rise_and_stay(tmp_path):
         published.open_published(out, version).verify()
 
 
-def test_tables_that_disagree_are_not_published(tmp_path):
-    """Neighbors of other clips than the embeddings' are refused, and nothing appears."""
-    inputs = make_inputs(tmp_path / "a", count=12)
-    other = make_inputs(tmp_path / "b", count=14)
-    with pytest.raises(publish.PublishError, match=r"2 differ, v_\w+ among them"):
-        publish.publish(
-            str(tmp_path / "out"), **inputs | {"neighbors_path": other["neighbors_path"]}
-        )
-    assert published.current_version(tmp_path / "out") is None
-    assert published.list_versions(tmp_path / "out") == []
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"facts": "other"}, "model_id: expected other in embeddings and neighbors; got 'model0'"),
+        ({"model_id": "other"}, "model_id: expected other in embeddings and neighbors; got 'mod"),
         ({"embeddings_dir": "empty"}, "embeddings_dir: expected Parquet shards; none in"),
+        ({"neighbors_dir": "empty"}, "neighbors_dir: expected Parquet shards; none in"),
         ({"clips_path": "twice"}, "clips: expected each clip once; got v_Fall_g01_c01 again"),
+        ({"neighbors_dir": "more/neighbors"}, r"the same clips .*; 2 differ, v_\w+ among them"),
+        ({"neighbors_dir": "half"}, r"the same clips .*; 6 differ, v_\w+ among them"),
+        ({"neighbors_dir": "wrong"}, r"expected cosines .*; 1 of 36 rows are not, .*'score': 0.99"),
+        ({"neighbors_dir": "rising"}, r"expected cosines .*, falling by rank; 12 of 36 rows"),
+        ({"neighbors_dir": "itself"}, r"expected cosines .*; 1 of 36 rows are not"),
     ],
 )
 def test_parts_that_do_not_belong_together_are_not_published(change, message, tmp_path):
-    """Another model's embeddings, no embeddings, and a clip twice are refused."""
+    """Nothing appears where a part is missing, of another model, or not true of the vectors."""
     inputs = make_inputs(tmp_path / "in")
+    make_inputs(tmp_path / "more", count=14)
     (tmp_path / "empty").mkdir()
-    clips = pq.read_table(inputs["clips_path"])
+    clips = pq.read_table(inputs["parts"].clips_path)
     pq.write_table(clips.take([0, *range(clips.num_rows)]), tmp_path / "twice")
-    others = {name: str(tmp_path / value) for name, value in change.items()}
-    if "facts" in change:
-        others["facts"] = inputs["facts"]._replace(model_id=change["facts"])
-    with pytest.raises(publish.PublishError, match=message):
-        publish.publish(str(tmp_path / "out"), **inputs | others)
+    _write_bad_neighbors(tmp_path, pq.read_table(tmp_path / "in" / "neighbors" / "0.parquet"))
+    paths = {name: str(tmp_path / value) for name, value in change.items() if name != "model_id"}
+    facts = inputs["facts"]._replace(**{k: v for k, v in change.items() if k == "model_id"})
+    with pytest.raises(published.PublishedError, match=message):
+        publish_next(tmp_path / "out", inputs["parts"]._replace(**paths), facts)
     assert published.list_versions(tmp_path / "out") == []
+    assert published.current_version(tmp_path / "out") is None
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+
+
+def _write_bad_neighbors(folder, table):
+    """Writes tables that lack queries, or hold a score, an order or a neighbor that cannot be."""
+    score, ranks = table["score"].to_pylist(), table["rank"].to_pylist()
+    query, neighbor = table["query_id"].to_pylist(), table["neighbor_id"].to_pylist()
+    tables = {
+        "half": table.slice(0, 18),
+        "wrong": table.set_column(3, "score", pa.array([0.99, *score[1:]], pa.float32())),
+        "rising": table.set_column(1, "rank", pa.array([(2, 1, 3)[r - 1] for r in ranks])),
+        "itself": table.set_column(2, "neighbor_id", pa.array([query[0], *neighbor[1:]])),
+    }
+    for name, bad in tables.items():
+        (folder / name).mkdir()
+        pq.write_table(
+            bad.replace_schema_metadata(table.schema.metadata), folder / name / "0.parquet"
+        )
 
 
 def test_numbers_are_not_used_again(tmp_path):
@@ -171,9 +180,9 @@ def test_numbers_are_not_used_again(tmp_path):
     inputs = make_inputs(tmp_path / "in")
     out = tmp_path / "out"
     for _ in range(2):
-        publish.publish(str(out), **inputs)
+        publish_next(out, **inputs)
     shutil.rmtree(out / "2")
-    assert publish.publish(str(out), **inputs) == 3
+    assert publish_next(out, **inputs) == 3
     assert published.open_published(out).manifest.parent == 2
 
 
@@ -185,16 +194,19 @@ def test_writer_killed_at_any_step_leaves_whole_versions(tmp_path):
     """
     out = tmp_path / "out"
     inputs = make_inputs(tmp_path / "in")
-    before = publish.publish(str(out), **inputs)
+    before = publish_next(out, **inputs)
     killed_before_switch = killed_after_switch = False
-    with running(PUBLISH_AND_DIE, out, json.dumps(inputs)) as writers:
+    parts, facts = inputs["parts"], inputs["facts"]
+    told = json.dumps([(*parts[:-1], parts.statistics.decode()), facts])
+    with running(PUBLISH_AND_DIE, out, told) as writers:
         for step in range(1, 1000):
             print(step, file=writers.stdin, flush=True)
             exit_code = int(writers.stdout.readline())
             versions = published.list_versions(out)
-            for version in range(before + 1, versions[-1] + 1):
-                published.open_published(out, version).verify()
-            live = published.open_published(out).version
+            for version in versions:
+                with published.open_published(out, version) as each:
+                    each.verify()
+            live = published.current_version(out)
             assert live in (before, before + 1) and live <= versions[-1]
             assert {name for name in os.listdir(out) if name.isdigit()} == set(map(str, versions))
             if exit_code == 0:
@@ -202,9 +214,9 @@ def test_writer_killed_at_any_step_leaves_whole_versions(tmp_path):
             assert exit_code == -signal.SIGKILL
             killed_before_switch |= live == before < versions[-1]
             killed_after_switch |= live > before
-            before = publish.publish(str(out), **inputs)
-            names = {path.name for path in out.iterdir()} - set(map(str, range(1, before + 1)))
-            assert names == {"CURRENT", ".lock"}
+            before = publish_next(out, keep_versions=3, **inputs)
+            kept = map(str, range(max(1, before - 2), before + 1))
+            assert {path.name for path in out.iterdir()} == {"CURRENT", ".lock", *kept}
     assert exit_code == 0 and live == before + 1
     assert killed_before_switch and killed_after_switch
 
@@ -213,7 +225,7 @@ def test_writer_killed_at_any_step_leaves_whole_versions(tmp_path):
 def test_reader_beside_a_writer_sees_whole_versions(num_versions, tmp_path):
     """While a writer publishes and is killed, the live version is whole and only rises."""
     out = tmp_path / "out"
-    publish.publish(str(out), **make_inputs(tmp_path / "first"))
+    publish_next(out, **make_inputs(tmp_path / "first"))
     seen = 1
     with running(PUBLISH_FOREVER, out, tmp_path / "more") as writer:
         assert writer.stdout.readline() == "ready\n"
@@ -224,36 +236,89 @@ def test_reader_beside_a_writer_sees_whole_versions(num_versions, tmp_path):
             assert live.version >= seen
             seen = live.version
     published.open_published(out).verify()
-    newest = publish.publish(str(out), **make_inputs(tmp_path / "last", seed=9))
+    newest = publish_next(out, **make_inputs(tmp_path / "last", seed=9))
     assert published.open_published(out).version == newest > seen
 
 
-def test_two_writers_take_turns(tmp_path):
-    """Two at once publish two versions, both whole."""
+def test_of_two_writers_one_wins(tmp_path):
+    """Two at once, held against the same version: one is published, the other says so."""
     out = tmp_path / "out"
-    inputs = [make_inputs(tmp_path / str(seed), seed=seed) for seed in range(4)]
-    versions = []
-    writers = [
-        threading.Thread(
-            target=lambda each: versions.append(publish.publish(str(out), **each)), args=(each,)
-        )
-        for each in inputs
-    ]
+    publish_next(out, **make_inputs(tmp_path / "first"))
+    inputs = [make_inputs(tmp_path / str(seed), seed=seed) for seed in range(1, 5)]
+    outcomes = []
+
+    def write(each):
+        try:
+            outcomes.append(publish_next(out, live_version=1, **each))
+        except published.ConflictError as error:
+            outcomes.append(str(error))
+
+    writers = [threading.Thread(target=write, args=(each,)) for each in inputs]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    assert sorted(versions) == published.list_versions(out) == [1, 2, 3, 4]
-    for version in versions:
-        published.open_published(out, version).verify()
+    (won,) = [outcome for outcome in outcomes if outcome == 2]
+    lost = [outcome for outcome in outcomes if outcome != won]
+    assert len(lost) == 3
+    for message in lost:
+        assert "expected version 1 to be live; got version 2: another run has publish" in message
+    assert published.list_versions(out) == [1, 2]
+    published.open_published(out).verify()
 
 
 def test_writer_that_does_not_get_its_turn_says_so(tmp_path, monkeypatch):
     """A lock that is held too long ends in an error that names the folder."""
-    monkeypatch.setattr(publish, "_LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(local_store, "_LOCK_TIMEOUT", 0.1)
     inputs = make_inputs(tmp_path / "in")
     with (
         filelock.FileLock(tmp_path / ".lock"),
-        pytest.raises(publish.PublishError, match="another run is publishing in"),
+        pytest.raises(published.PublishedError, match="another run is publishing in"),
     ):
-        publish.publish(str(tmp_path), **inputs)
+        publish_next(tmp_path, **inputs)
+
+
+def test_old_versions_go_but_those_that_are_read(tmp_path):
+    """The newest stay, and the live one; one that is being read goes once it is closed."""
+    out = tmp_path / "out"
+    inputs = make_inputs(tmp_path / "in")
+    for _ in range(4):
+        publish_next(out, **inputs)
+    with published.open_published(out, 2) as read:
+        assert publish_next(out, keep_versions=2, **inputs) == 5
+        assert published.list_versions(out) == [2, 4, 5]
+        read.verify()
+    published.rollback(out, 2)
+    publish_next(out, keep_versions=1, **inputs)
+    assert published.list_versions(out) == [6]
+    publish_next(out, keep_versions=1, **inputs)
+    assert published.list_versions(out) == [7]
+    with pytest.raises(published.PublishedError, match="there is no version 6 in"):
+        published.open_published(out, 6)
+
+
+@pytest.mark.parametrize("callback", ["add_pages", "ask"])
+def test_version_that_does_not_answer_is_not_published(callback, tmp_path):
+    """What the staged version is asked before it goes live may stop it; nothing is left."""
+    out = tmp_path / "out"
+
+    def refuse(staged, *folder):
+        assert staged.recommend("v_Rise_g02_c01")
+        raise ValueError("not good enough")
+
+    with pytest.raises(ValueError, match="not good enough"):
+        publish_next(out, **make_inputs(tmp_path / "in"), **{callback: refuse})
+    assert [path.name for path in out.iterdir()] == [".lock"]
+
+
+def test_pages_are_part_of_the_version(tmp_path):
+    """What is added is in the manifest, with its hash."""
+    out = tmp_path / "out"
+
+    def add(staged, folder):
+        (folder / "gallery").mkdir()
+        (folder / "gallery" / "index.html").write_text(f"version {staged.version}")
+
+    publish_next(out, **make_inputs(tmp_path / "in"), add_pages=add)
+    assert "gallery/index.html" in published.open_published(out).manifest.files
+    assert (out / "1" / "gallery" / "index.html").read_text() == "version 1"

@@ -9,16 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from components import published
-from components.pusher import publish
-from tests.published_library import make_inputs
+from tests.published_library import make_inputs, publish_next
 
 #: Format 1, written with plain pyarrow, hashlib and json; the cosines are worked out by hand.
-GOLDEN = Path(__file__).parent / "testdata" / "published_v1"
+GOLDEN = Path(__file__).parents[1] / "testdata" / "published_v1"
 
 
 @pytest.fixture
 def push_dir(tmp_path):
-    publish.publish(str(tmp_path / "out"), **make_inputs(tmp_path / "in"))
+    publish_next(tmp_path / "out", **make_inputs(tmp_path / "in"))
     return tmp_path / "out"
 
 
@@ -61,7 +60,8 @@ def test_equal_vectors_tie_by_clip_id(push_dir):
         pa.array(np.arange(count + 1, dtype=np.int32) * dim),
         pa.array(np.tile(vector.astype(np.float32), count)),
     )
-    table = pa.table({"clip_id": names, "class_name": names, "embedding": embeddings})
+    columns = {"clip_id": names, "class_name": names, "group": names, "embedding": embeddings}
+    table = pa.table(columns)
     pq.write_table(table, push_dir / "1" / "embeddings.parquet")
     live = published.open_published(push_dir)
     for query in rng.normal(size=(5, dim)):
