@@ -83,6 +83,8 @@ def _run(config: PipelineConfig, board: console.Board) -> tuple[int, list[tuple[
         plan = _plan(config, board)
     except ValueError as error:
         raise BadInput(str(error)) from error
+    if config.reuse_model and not plan.live:
+        raise BadInput(f"--reuse-model: expected a published version; none in {config.push_dir}")
     if plan.live and plan.live.manifest.run_fingerprint == plan.run_fingerprint:
         return DONE, [("already up to date", f"nothing changed since {plan.live.location}")]
     result = _run_pipeline(config, plan, board)

@@ -13,7 +13,9 @@ class Embeddings(artifact.Artifact):
     ```
     <uri>/embeddings-00000.parquet   one shard for each shard of Examples
         clip_id string (unique over all shards), class_name string, group string, split string,
-        embedding list<float32>[D], unit norm, model_id string
+        embedding list<float32>[D], unit norm, model_id string,
+        example_digest string (of the Example that was embedded)
+        schema metadata: engine
     ```
     Empty where the model was not blessed.
     """
@@ -22,13 +24,14 @@ class Embeddings(artifact.Artifact):
 
 
 class NeighborTable(artifact.Artifact):
-    """The k nearest neighbors of every clip, by cosine similarity.
+    """The nearest neighbors of every clip, by cosine similarity: k, or fewer under conditions.
 
     ```
-    <uri>/neighbors.parquet
+    <uri>/neighbors-00000-of-00001.parquet   a shard for some of the queries
         query_id string, rank int32 (1..k), neighbor_id string,
-        score float32 (cosine, never rising with rank)
-        schema metadata: k, metric, model_id, index ("exact" or the index's name)
+        score float32 (cosine, never rising with rank); ties by neighbor_id
+        schema metadata: k, metric, model_id, index ("exact" or the index's name),
+        exclude_group, min_score where one was set
     ```
     Empty where the model was not blessed.
     """

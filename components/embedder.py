@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,12 +29,23 @@ class EmbeddedClips(NamedTuple):
     vectors: np.ndarray
 
 
+class ClipNames(NamedTuple):
+    """What an Example says of its clip."""
+
+    clip_id: str
+    group: str
+    class_name: str
+
+
 class Embedder:
-    """A SavedModel that embeds.
+    """A SavedModel that embeds, run by TensorFlow in float32.
 
     Attributes:
+      engine: what computes the vectors.
       model_id: names the model by its content; 16 hex digits.
     """
+
+    engine = "tensorflow"
 
     def __init__(self, model_dir: str):
         """Loads the SavedModel in `model_dir`; ValueError where it has no `embed` signature."""
@@ -50,16 +61,29 @@ class Embedder:
         Raises:
           ValueError: no Examples, or a vector that is zero or not finite.
         """
-        names: list[tuple[str, str, str]] = []
-        blocks: list[np.ndarray] = []
-        for batch in _batches(examples, BATCH_SIZE):
-            names.extend(_names(example) for example in batch)
-            padded = batch + [batch[-1]] * (BATCH_SIZE - len(batch))
-            blocks.append(self._embed(tf.constant(padded))["embedding"].numpy()[: len(batch)])
+        names: list[ClipNames] = []
+
+        def named() -> Iterator[bytes]:
+            for example in examples:
+                names.append(clip_names(example))
+                yield example
+
+        blocks = list(self.vectors(named()))
         if not names:
             raise ValueError("examples: expected at least one; got none")
         clip_ids, groups, class_names = zip(*names, strict=True)
-        return EmbeddedClips(clip_ids, groups, class_names, _unit(np.concatenate(blocks), clip_ids))
+        return EmbeddedClips(clip_ids, groups, class_names, np.concatenate(blocks))
+
+    def vectors(self, examples: Iterable[bytes]) -> Iterator[np.ndarray]:
+        """Yields float32 [b, d], b <= BATCH_SIZE, the vectors of the next Examples, of unit norm.
+
+        Raises:
+          ValueError: a vector that is zero or not finite.
+        """
+        for batch in _batches(examples, BATCH_SIZE):
+            padded = batch + [batch[-1]] * (BATCH_SIZE - len(batch))
+            embedded = self._embed(tf.constant(padded))["embedding"].numpy()
+            yield unit(embedded[: len(batch)], batch)
 
 
 def read_examples(pattern: str) -> Iterator[bytes]:
@@ -92,20 +116,27 @@ def _batches(examples: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
         yield batch
 
 
-def _names(example: bytes) -> tuple[str, str, str]:
+def clip_names(example: bytes) -> ClipNames:
+    """Reads the names in a serialized Example."""
     values = tf.train.Example.FromString(example).features.feature
-    clip_id, group, class_name = (
-        values[key].bytes_list.value[0].decode()
-        for key in (features.CLIP_ID, features.GROUP, features.CLASS_NAME)
+    return ClipNames(
+        *(
+            values[key].bytes_list.value[0].decode()
+            for key in (features.CLIP_ID, features.GROUP, features.CLASS_NAME)
+        )
     )
-    return clip_id, group, class_name
 
 
-def _unit(vectors: np.ndarray, clip_ids: tuple[str, ...]) -> np.ndarray:
+def example_digest(example: bytes) -> str:
+    """Returns what names an Example by its content: sha256, the first 32 hex digits."""
+    return hashlib.sha256(example).hexdigest()[:32]
+
+
+def unit(vectors: np.ndarray, examples: Sequence[bytes]) -> np.ndarray:
+    """Scales vectors [b, d] of Examples to norm 1, float32; ValueError where there is none."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     bad = ~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0)
     if bad.any():
-        raise ValueError(
-            f"embedding: expected finite, not zero; not so for {clip_ids[bad.argmax()]}"
-        )
+        clip_id = clip_names(examples[bad.argmax()]).clip_id
+        raise ValueError(f"embedding: expected finite, not zero; not so for {clip_id}")
     return (vectors / norms).astype(np.float32)

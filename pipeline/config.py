@@ -140,8 +140,20 @@ class PipelineConfig:
         metavar="PRECISION",
     )
     warm_start: bool = switch(False, "begin with the published model's weights")
+    reuse_model: bool = switch(
+        False, "train nothing: embed new clips with the published model, keep all other vectors"
+    )
     seed: int = whole(42, "seed of everything that is drawn", 0, 2**31 - 1)
-    k: int = whole(10, "neighbors of each clip", 1, 1000)
+    k: int = whole(10, "neighbors of each clip, at most", 1, 1000)
+    min_score: float = number(-1.0, "lowest score of a neighbor", -1, 1)
+    exclude_group: bool = switch(True, "no neighbors of the clip's own source video")
+    one_per_group: bool = switch(False, "of any source video, the nearest clip alone")
+    exact_limit: int = whole(
+        200_000, "clips up to which the search is exact; above it goes by an index", 1, 10**9
+    )
+    min_index_recall: float = number(
+        0.99, "share of the true neighbors that the index must find", 0, 1
+    )
     min_accuracy: float = number(0.3, "test accuracy below which nothing is published", 0, 1)
     min_recall: float = number(0.3, "recall@1 below which nothing is published", 0, 1)
     max_recall_drop: float = number(
@@ -174,6 +186,8 @@ class PipelineConfig:
             raise ValueError(f"classes: expected 2 or more, or names; got {self.classes}")
         if not isinstance(self.classes, int) and len(set(self.classes)) < 2:
             raise ValueError(f"classes: expected 2 or more different names; got {self.classes}")
+        if self.warm_start and self.reuse_model:
+            raise ValueError("reuse_model: expected no warm_start beside it; nothing is trained")
         for argument in self.beam_args:
             if not argument.startswith("--"):
                 raise ValueError(f"beam_args: expected --name or --name=value; got {argument!r}")

@@ -74,7 +74,8 @@ def create_pipeline(
     example_gen, _, statistics_gen, *_, transform = data
     trainer = _trainer(config, example_gen, transform, champion)
     gates = _gate_nodes(config, example_gen, trainer, champion)
-    publishing = _publishing_nodes(config, facts, example_gen, statistics_gen, trainer, gates)
+    data_nodes = (example_gen, statistics_gen)
+    publishing = _publishing_nodes(config, facts, champion, data_nodes, trainer, gates)
     return pipeline.Pipeline(
         pipeline_name=name,
         pipeline_root=root,
@@ -173,8 +174,10 @@ def _trainer(
     return Trainer(
         examples=example_gen.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
-        base_model=champion.outputs["champion"] if config.warm_start else None,
-        run_fn="components.trainer.train.run_fn",
+        base_model=(
+            champion.outputs["champion"] if config.warm_start or config.reuse_model else None
+        ),
+        run_fn=f"components.trainer.{'reuse' if config.reuse_model else 'train'}.run_fn",
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
         custom_config={**settings._asdict(), "code_version": code_version("components/trainer")},
@@ -212,12 +215,13 @@ def _gate_nodes(
 def _publishing_nodes(
     config: PipelineConfig,
     facts: RunFacts,
-    example_gen: BaseNode,
-    statistics_gen: BaseNode,
+    champion: BaseNode,
+    data_nodes: tuple[BaseNode, BaseNode],
     trainer: Trainer,
     gates: list[BaseNode],
 ) -> list[BaseNode]:
     """A blessed model embeds every clip, and all that is published."""
+    example_gen, statistics_gen = data_nodes
     evaluator, retrieval_evaluator = gates
     examples, model = example_gen.outputs["examples"], trainer.outputs["model"]
     blessings = {
@@ -227,7 +231,13 @@ def _publishing_nodes(
     bulk_inferrer = BulkInferrer(
         examples=examples,
         model=model,
+        champion=champion.outputs["champion"],
         k=config.k,
+        min_score=config.min_score,
+        exclude_group=config.exclude_group,
+        one_per_group=config.one_per_group,
+        exact_limit=config.exact_limit,
+        min_index_recall=config.min_index_recall,
         code_version=code_version("components/bulk_inferrer", "components/embedder.py"),
         **blessings,
     )

@@ -33,12 +33,17 @@ def make_inputs(folder: Path, count: int = 12, k: int = 3, seed: int = 0) -> dic
             splits=("train",) * len(rows),
             vectors=vectors[rows],
             model_id=f"model{seed}",
+            example_digests=tuple(f"{seed}-{i}" for i in rows),
+            engine="tensorflow",
         )
         (folder / "embeddings").mkdir(parents=True, exist_ok=True)
         tables.write_embeddings(str(folder / "embeddings" / f"{part}.parquet"), shard)
-    found = neighbors.nearest_neighbors(vectors, names, k)
+    searcher = neighbors.Searcher(vectors, names, names, neighbors.NeighborOptions(k))
+    found = searcher.search(np.arange(count))
     (folder / "neighbors").mkdir()
-    tables.write_neighbors(str(folder / "neighbors" / "0.parquet"), found, names, f"model{seed}")
+    tables.write_neighbors(
+        str(folder / "neighbors" / "0.parquet"), found, names, {"model_id": f"model{seed}"}
+    )
     clips = pa.table({"clip_id": names, "class_name": list(classes)})
     pq.write_table(clips, folder / "clips.parquet")
     (folder / "model" / "variables").mkdir(parents=True, exist_ok=True)

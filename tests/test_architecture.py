@@ -26,6 +26,7 @@ HOMES = {
         "components/artifacts.py",
         "components/*/component.py",
         "components/*/executor.py",
+        "components/trainer/reuse.py",
         "components/trainer/train.py",
     ),
     "apache_beam": ("components/*/executor.py", "components/clip_example_gen/beam_files.py"),
@@ -33,6 +34,7 @@ HOMES = {
     "cv2": ("components/clip_example_gen/clips.py", "sample_library/*.py"),
     "keras": ("components/trainer/*.py",),
     "faiss": (
+        "components/bulk_inferrer/index.py",
         "components/bulk_inferrer/neighbors.py",
         "components/clip_example_gen/duplicates.py",
     ),

@@ -1,10 +1,13 @@
 """Embeds through Beam, a shard of Examples in and a Parquet shard out; then finds neighbors."""
 
+import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
+import numpy as np
+from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.utils import shared
 from tfx import types
 from tfx.components.util import model_utils
@@ -14,7 +17,11 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import embedder, progress, published
-from components.bulk_inferrer import neighbors, tables
+from components.bulk_inferrer import index, neighbors, tables
+
+#: Queries in a shard of the neighbor table.
+_QUERIES_PER_SHARD = 1 << 14
+_COUNTERS = "bulk_inferrer"
 
 
 class _Shard(NamedTuple):
@@ -25,38 +32,135 @@ class _Shard(NamedTuple):
     parquet_path: str
 
 
+class _Queries(NamedTuple):
+    """The places of some rows in the order of the search, and the file of their neighbors."""
+
+    start: int
+    stop: int
+    parquet_path: str
+
+
+@dataclasses.dataclass(frozen=True)  # Beam shares what can be referred to weakly
+class _Model:
+    """What a worker embeds with: the model, and the vectors that it need not compute."""
+
+    embedder: embedder.Embedder
+    known: dict[tuple[str, str], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Searching:
+    """What a worker searches with."""
+
+    ids: tuple[str, ...]
+    searcher: neighbors.Searcher
+
+
 class _EmbedShard(beam.DoFn):
     """Embeds one shard; yields how many clips it held."""
 
-    def __init__(self, model_dir: str, run: str, num_shards: int):
+    def __init__(self, model_dir: str, known_path: str | None, run: str, num_shards: int):
         self._model_dir = model_dir
+        self._known_path = known_path
         self._run = run
         self._num_shards = num_shards
         self._shared = shared.Shared()
+        self._reused = Metrics.counter(_COUNTERS, "reused")
 
     def setup(self) -> None:
         """Loads the model, once in a process."""
-        self._embedder = self._shared.acquire(lambda: embedder.Embedder(self._model_dir))
+        self._model = self._shared.acquire(self._load)
+
+    def _load(self) -> _Model:
+        loaded = embedder.Embedder(self._model_dir)
+        path = self._known_path
+        known = tables.read_known(path, loaded.model_id, loaded.engine) if path else {}
+        return _Model(loaded, known)
 
     def process(self, shard: _Shard) -> Iterator[int]:
         """Reads, embeds and writes."""
-        clips = self._embedder.embed(embedder.read_examples(shard.examples_path))
+        names, digests, vectors = self._embed(embedder.read_examples(shard.examples_path))
         table = tables.EmbeddingTable(
-            clip_ids=clips.clip_ids,
-            class_names=clips.class_names,
-            groups=clips.groups,
-            splits=(shard.split,) * len(clips.clip_ids),
-            vectors=clips.vectors,
-            model_id=self._embedder.model_id,
+            clip_ids=tuple(name.clip_id for name in names),
+            class_names=tuple(name.class_name for name in names),
+            groups=tuple(name.group for name in names),
+            splits=(shard.split,) * len(names),
+            vectors=vectors,
+            model_id=self._model.embedder.model_id,
+            example_digests=tuple(digests),
+            engine=self._model.embedder.engine,
         )
         tables.write_embeddings(shard.parquet_path, table)
-        beam.metrics.Metrics.counter("bulk_inferrer", "clips").inc(len(clips.clip_ids))
         progress.counts.add(self._run, "shards", 1, self._num_shards)
-        yield len(clips.clip_ids)
+        yield len(names)
+
+    def _embed(
+        self, examples: Iterable[bytes]
+    ) -> tuple[list[embedder.ClipNames], list[str], np.ndarray]:
+        """Returns names, digests and vectors; computes those that are not known."""
+        names: list[embedder.ClipNames] = []
+        digests: list[str] = []
+        known: list[np.ndarray | None] = []
+
+        def unknown() -> Iterator[bytes]:
+            for example in examples:
+                names.append(embedder.clip_names(example))
+                digests.append(embedder.example_digest(example))
+                known.append(self._model.known.get((names[-1].clip_id, digests[-1])))
+                if known[-1] is None:
+                    yield example
+
+        computed = (row for block in self._model.embedder.vectors(unknown()) for row in block)
+        # All at once: `known` is whole when the last Example has been read.
+        rows = list(computed)
+        self._reused.inc(len(known) - len(rows))
+        fresh = iter(rows)
+        return names, digests, np.stack([next(fresh) if row is None else row for row in known])
+
+
+class _FindNeighbors(beam.DoFn):
+    """Finds the neighbors of some clips among all; writes a shard of the table."""
+
+    def __init__(
+        self,
+        embeddings_uri: str,
+        options: neighbors.NeighborOptions,
+        index_path: str | None,
+        facts: dict[str, str],
+    ):
+        self._embeddings_uri = embeddings_uri
+        self._options = options
+        self._index_path = index_path
+        self._facts = facts
+        self._shared = shared.Shared()
+
+    def setup(self) -> None:
+        """Reads embeddings and index, once in a process."""
+        self._searching = self._shared.acquire(self._load)
+
+    def _load(self) -> _Searching:
+        table = tables.read_embeddings(self._embeddings_uri)
+        return _Searching(
+            table.clip_ids,
+            neighbors.Searcher(
+                table.vectors,
+                table.clip_ids,
+                table.groups,
+                self._options,
+                index.read_index(self._index_path) if self._index_path else None,
+            ),
+        )
+
+    def process(self, queries: _Queries) -> Iterator[int]:
+        """Searches and writes."""
+        searcher = self._searching.searcher
+        found = searcher.search(searcher.order[queries.start : queries.stop])
+        tables.write_neighbors(queries.parquet_path, found, self._searching.ids, self._facts)
+        yield len(found.queries)
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Unpacks artifacts, runs Beam, builds the table."""
+    """Unpacks artifacts, runs Beam twice: vectors, then neighbors."""
 
     def Do(
         self,
@@ -68,35 +172,93 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         blessings = (input_dict["model_blessing"][0], input_dict["retrieval_blessing"][0])
         if not all(model_utils.is_model_blessed(blessing) for blessing in blessings):
             return
-        model_dir = path_utils.serving_model_path(
-            artifact_utils.get_single_uri(input_dict["model"])
-        )
         embeddings_uri = artifact_utils.get_single_uri(output_dict["embeddings"])
+        self._embed(input_dict, embeddings_uri)
+        min_score = exec_properties["min_score"]
+        options = neighbors.NeighborOptions(
+            k=exec_properties["k"],
+            min_score=min_score if min_score > -1 else None,
+            exclude_group=bool(exec_properties["exclude_group"]),
+            one_per_group=bool(exec_properties["one_per_group"]),
+        )
+        self._find_neighbors(
+            embeddings_uri,
+            artifact_utils.get_single_uri(output_dict["neighbors"]),
+            options,
+            exec_properties["exact_limit"],
+            exec_properties["min_index_recall"],
+        )
+
+    def _embed(self, input_dict: dict[str, list[types.Artifact]], embeddings_uri: str) -> None:
+        model_uri = artifact_utils.get_single_uri(input_dict["model"])
+        champion_uri = artifact_utils.get_single_uri(input_dict["champion"])
+        known_path = os.path.join(champion_uri, published.EMBEDDINGS_FILE)
         shards = list(_shards(input_dict["examples"], embeddings_uri))
+        embed_shard = _EmbedShard(
+            path_utils.serving_model_path(model_uri),
+            known_path if fileio.exists(known_path) else None,
+            embeddings_uri,
+            len(shards),
+        )
+        pipeline = self._make_beam_pipeline()
         try:
-            with self._make_beam_pipeline() as pipeline:
-                _ = (
-                    pipeline
-                    # Any: pickled, with no row schema.
-                    | "CreateShards" >> beam.Create(shards).with_output_types(Any)
-                    | "SpreadShards" >> beam.Reshuffle()
-                    | "EmbedShard"
-                    >> beam.ParDo(_EmbedShard(model_dir, embeddings_uri, len(shards)))
-                )
+            _ = (
+                pipeline
+                # Any: pickled, with no row schema.
+                | "CreateShards" >> beam.Create(shards).with_output_types(Any)
+                | "SpreadShards" >> beam.Reshuffle()
+                | "EmbedShard" >> beam.ParDo(embed_shard)
+            )
+            result = pipeline.run()
+            result.wait_until_finish()
         finally:
             progress.counts.forget(embeddings_uri)
-        embedded = tables.read_embeddings(embeddings_uri)
-        found = neighbors.nearest_neighbors(
-            embedded.vectors, embedded.clip_ids, exec_properties["k"]
-        )
-        tables.write_neighbors(
-            os.path.join(
-                artifact_utils.get_single_uri(output_dict["neighbors"]), published.NEIGHBORS_FILE
-            ),
-            found,
-            embedded.clip_ids,
-            embedded.model_id,
-        )
+        counters = result.metrics().query(MetricsFilter().with_name("reused"))["counters"]
+        if reused := sum(counter.committed or counter.attempted for counter in counters):
+            progress.note(f"{reused} vectors of the published version are those of this model")
+
+    def _find_neighbors(
+        self,
+        embeddings_uri: str,
+        neighbors_uri: str,
+        options: neighbors.NeighborOptions,
+        exact_limit: int,
+        min_recall: float,
+    ) -> None:
+        table = tables.read_embeddings(embeddings_uri)
+        count = len(table.clip_ids)
+        facts = {"k": str(options.k), "metric": "cosine", "model_id": table.model_id}
+        facts |= {"index": "exact", "exclude_group": str(options.exclude_group).lower()}
+        if options.min_score is not None:
+            facts["min_score"] = str(options.min_score)
+        index_path = None
+        if count > exact_limit:
+            made = index.make_index(
+                table.vectors, table.clip_ids, table.groups, options, min_recall
+            )
+            index_path = os.path.join(neighbors_uri, "index.npz")
+            index.write_index(made.cells, index_path)
+            facts["index"] = f"cells, recall {made.recall:.4f}"
+            progress.note(f"the index finds {made.recall:.4f} of the true neighbors")
+        starts = range(0, count, _QUERIES_PER_SHARD)
+        shards = [
+            _Queries(
+                start,
+                min(start + _QUERIES_PER_SHARD, count),
+                os.path.join(neighbors_uri, f"neighbors-{number:05d}-of-{len(starts):05d}.parquet"),
+            )
+            for number, start in enumerate(starts)
+        ]
+        find = _FindNeighbors(embeddings_uri, options, index_path, facts)
+        with self._make_beam_pipeline() as pipeline:
+            _ = (
+                pipeline
+                | "CreateQueries" >> beam.Create(shards).with_output_types(Any)
+                | "SpreadQueries" >> beam.Reshuffle()
+                | "FindNeighbors" >> beam.ParDo(find)
+            )
+        if index_path:
+            fileio.remove(index_path)
 
 
 def _shards(examples: list[types.Artifact], embeddings_uri: str) -> Iterator[_Shard]:
@@ -104,9 +266,9 @@ def _shards(examples: list[types.Artifact], embeddings_uri: str) -> Iterator[_Sh
     for split in artifact_utils.decode_split_names(artifact.split_names):
         folder = artifact_utils.get_split_uri([artifact], split)
         for name in sorted(fileio.listdir(folder)):
-            index = f"{split}-{name.removeprefix('data_tfrecord-')}"
+            number = f"{split}-{name.removeprefix('data_tfrecord-')}"
             yield _Shard(
                 split,
                 os.path.join(folder, name),
-                os.path.join(embeddings_uri, f"embeddings-{index}.parquet"),
+                os.path.join(embeddings_uri, f"embeddings-{number}.parquet"),
             )

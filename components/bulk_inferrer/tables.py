@@ -3,7 +3,7 @@
 import itertools
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,8 @@ class EmbeddingTable(NamedTuple):
       clip_ids, class_names, groups, splits: [n].
       vectors: float32 [n, d], of unit norm.
       model_id: of the model that made them all.
+      example_digests: [n], of the Examples they were made from, as of `embedder.example_digest`.
+      engine: that computed them.
     """
 
     clip_ids: tuple[str, ...]
@@ -28,6 +30,8 @@ class EmbeddingTable(NamedTuple):
     splits: tuple[str, ...]
     vectors: np.ndarray
     model_id: str
+    example_digests: tuple[str, ...]
+    engine: str
 
 
 def write_embeddings(path: str, table: EmbeddingTable) -> None:
@@ -37,7 +41,7 @@ def write_embeddings(path: str, table: EmbeddingTable) -> None:
       ValueError: columns of different lengths, or vectors that are not of unit norm.
     """
     count, dim = table.vectors.shape
-    for name in ("clip_ids", "class_names", "groups", "splits"):
+    for name in ("clip_ids", "class_names", "groups", "splits", "example_digests"):
         if len(getattr(table, name)) != count:
             raise ValueError(f"{name}: expected {count}; got {len(getattr(table, name))}")
     _check_unit_norm(table.vectors, table.clip_ids)
@@ -50,8 +54,9 @@ def write_embeddings(path: str, table: EmbeddingTable) -> None:
         "split": pa.array(table.splits, pa.string()),
         "embedding": pa.ListArray.from_arrays(offsets, flat),
         "model_id": pa.array([table.model_id] * count, pa.string()),
+        "example_digest": pa.array(table.example_digests, pa.string()),
     }
-    _write(path, pa.table(columns))
+    _write(path, pa.table(columns).replace_schema_metadata({"engine": table.engine}))
 
 
 def read_embeddings(folder: str) -> EmbeddingTable:
@@ -86,32 +91,59 @@ def read_embeddings(folder: str) -> EmbeddingTable:
         tuple(table["split"].to_pylist()),
         vectors,
         model_ids.pop(),
+        tuple(table["example_digest"].to_pylist()),
+        (table.schema.metadata or {}).get(b"engine", b"").decode(),
     )
 
 
-def write_neighbors(path: str, neighbors: Neighbors, ids: Sequence[str], model_id: str) -> None:
-    """Writes the neighbor table; it appears under `path` when it is complete.
+def read_known(path: str, model_id: str, engine: str) -> dict[tuple[str, str], np.ndarray]:
+    """Reads vectors that need not be computed again.
+
+    Args:
+      path: of published embeddings; older ones do not say what they were made from.
+      model_id: of the model that embeds now; vectors of any other are of no use.
+      engine: that embeds now; what others computed differs a little.
+
+    Returns:
+      Vectors, float32 [d], by clip id and digest of the clip's Example.
+    """
+    with pq.ParquetFile(path) as file:
+        if "example_digest" not in file.schema_arrow.names:
+            return {}
+        table = file.read(["clip_id", "example_digest", "model_id", "embedding"])
+    metadata = table.schema.metadata or {}
+    if metadata.get(b"engine", b"").decode() != engine:
+        return {}
+    if set(table["model_id"].unique().to_pylist()) != {model_id}:
+        return {}
+    flat = table["embedding"].combine_chunks().flatten().to_numpy()
+    keys = zip(table["clip_id"].to_pylist(), table["example_digest"].to_pylist(), strict=True)
+    return dict(zip(keys, flat.reshape(table.num_rows, -1), strict=True))
+
+
+def write_neighbors(
+    path: str, found: Neighbors, ids: Sequence[str], facts: Mapping[str, str]
+) -> None:
+    """Writes a shard of the neighbor table; it appears under `path` when it is complete.
 
     Args:
       path: of the Parquet file.
-      neighbors: rows of `ids` and their scores.
+      found: rows of `ids`, and their scores.
       ids: [n], clip ids.
-      model_id: of the model behind the scores.
+      facts: about the table, for the schema's metadata.
 
     Raises:
       ValueError: a clip is its own neighbor or has one twice, or scores rise with the rank.
     """
-    _check_neighbors(neighbors, ids)
-    count, k = neighbors.indices.shape
+    _check_neighbors(found, ids)
     names = np.array(ids, dtype=object)
     columns = {
-        "query_id": pa.array(np.repeat(names, k), pa.string()),
-        "rank": pa.array(np.tile(np.arange(1, k + 1, dtype=np.int32), count)),
-        "neighbor_id": pa.array(names[neighbors.indices.ravel()], pa.string()),
-        "score": pa.array(neighbors.scores.ravel()),
+        "query_id": pa.array(names[found.queries], pa.string()),
+        "rank": pa.array(found.ranks, pa.int32()),
+        "neighbor_id": pa.array(names[found.neighbors], pa.string()),
+        "score": pa.array(found.scores, pa.float32()),
     }
-    facts = {"k": str(k), "metric": "cosine", "model_id": model_id, "index": "exact"}
-    _write(path, pa.table(columns).replace_schema_metadata(facts))
+    _write(path, pa.table(columns).replace_schema_metadata(dict(facts)))
 
 
 def _check_unit_norm(vectors: np.ndarray, clip_ids: Sequence[str]) -> None:
@@ -122,20 +154,20 @@ def _check_unit_norm(vectors: np.ndarray, clip_ids: Sequence[str]) -> None:
         raise ValueError(f"embedding: expected unit norm; got {norms[row]} for {clip_ids[row]}")
 
 
-def _check_neighbors(neighbors: Neighbors, ids: Sequence[str]) -> None:
-    indices, scores = neighbors
-    if len(indices) != len(ids) or indices.shape != scores.shape:
-        raise ValueError(
-            f"neighbors: expected {len(ids)} rows; got shapes {indices.shape}, {scores.shape}"
-        )
+def _check_neighbors(found: Neighbors, ids: Sequence[str]) -> None:
+    pairs = found.queries * len(ids) + found.neighbors
+    _, first = np.unique(pairs, return_index=True)
+    twice = np.ones(len(pairs), bool)
+    twice[first] = False
+    same = np.diff(found.queries, prepend=-1) == 0
     broken = {
-        "itself": (indices == np.arange(len(ids))[:, np.newaxis]).any(axis=1),
-        "a neighbor twice": (np.diff(np.sort(indices, axis=1)) == 0).any(axis=1),
-        "scores that rise with rank": ~(np.diff(scores) <= 0).all(axis=1),
+        "itself": found.queries == found.neighbors,
+        "a neighbor twice": twice,
+        "scores that rise with rank": same & ~(np.diff(found.scores, prepend=0) <= 0),
     }
     for what, rows in broken.items():
         if rows.any():
-            raise ValueError(f"neighbors: got {what} for {ids[rows.argmax()]}")
+            raise ValueError(f"neighbors: got {what} for {ids[found.queries[rows.argmax()]]}")
 
 
 def _write(path: str, table: pa.Table) -> None:

@@ -12,9 +12,10 @@ from components.bulk_inferrer import neighbors, tables
 def shard(*names, model_id="m"):
     vectors = np.random.default_rng(len(names)).normal(size=(len(names), 4)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return tables.EmbeddingTable(
-        names, ("Rise",) * len(names), names, ("train",) * len(names), vectors, model_id
-    )
+    count = len(names)
+    digests = tuple(f"digest of {name}" for name in names)
+    columns = (names, ("Rise",) * count, names, ("train",) * count, vectors)
+    return tables.EmbeddingTable(*columns, model_id, digests, "tensorflow")
 
 
 def test_shards_come_back_as_one_sorted_table(tmp_path):
@@ -36,7 +37,7 @@ def test_other_readers_understand_a_shard(tmp_path):
     tables.write_embeddings(str(tmp_path / "0.parquet"), table)
     frame = pd.read_parquet(tmp_path / "0.parquet")
     columns = ["clip_id", "class_name", "group", "split", "embedding", "model_id"]
-    assert list(frame.columns) == columns
+    assert list(frame.columns) == [*columns, "example_digest"]
     np.testing.assert_array_equal(np.stack(frame["embedding"]), table.vectors)
 
 
@@ -81,19 +82,36 @@ def test_bad_shards_of_others_are_refused(embeddings, message, tmp_path):
         tables.read_embeddings(str(tmp_path))
 
 
+def test_known_vectors_are_those_of_the_same_model_and_engine(tmp_path):
+    """A vector is known by its clip and Example; another model's or engine's is not."""
+    table = shard("a", "b", "c")
+    path = str(tmp_path / "0.parquet")
+    tables.write_embeddings(path, table)
+    known = tables.read_known(path, "m", "tensorflow")
+    assert known.keys() == {(name, f"digest of {name}") for name in "abc"}
+    np.testing.assert_array_equal(known["b", "digest of b"], table.vectors[1])
+    assert tables.read_known(path, "other", "tensorflow") == {}
+    assert tables.read_known(path, "m", "openvino") == {}
+    older = pq.read_table(path).drop(["example_digest"])
+    pq.write_table(older, path)
+    assert tables.read_known(path, "m", "tensorflow") == {}
+
+
 @pytest.mark.parametrize(
-    ("indices", "scores", "message"),
+    ("queries", "others", "scores", "message"),
     [
-        ([[0, 2], [0, 2], [0, 1]], [[1, 0.5]] * 3, "got itself for a"),
-        ([[1, 2], [2, 2], [0, 1]], [[1, 0.5]] * 3, "got a neighbor twice for b"),
-        ([[1, 2], [0, 2], [0, 1]], [[1, 0.5], [1, 0.5], [0.5, 1]], "scores that rise .* for c"),
-        ([[1, 2], [0, 2], [0, 1]], [[1, 0.5], [np.nan, 1], [1, 1]], "scores that rise .* for b"),
-        ([[1, 2], [0, 2]], [[1, 0.5]] * 2, r"expected 3 rows; got shapes \(2, 2\)"),
+        ([0, 0, 1], [1, 0, 2], [1, 0.5, 1], "got itself for a"),
+        ([0, 1, 1], [1, 2, 2], [1, 1, 0.5], "got a neighbor twice for b"),
+        ([0, 2, 2], [1, 0, 1], [1, 0.5, 1], "scores that rise .* for c"),
+        ([0, 1, 1], [1, 0, 2], [1, np.nan, 1], "scores that rise .* for b"),
     ],
 )
-def test_bad_neighbors_are_not_written(indices, scores, message, tmp_path):
+def test_bad_neighbors_are_not_written(queries, others, scores, message, tmp_path):
     """Rows that break the table's contract are refused by clip, before a file is there."""
-    found = neighbors.Neighbors(np.array(indices), np.array(scores, np.float32))
+    ranks = np.array([1, 1, 2], np.int32)
+    found = neighbors.Neighbors(
+        np.array(queries), np.array(others), ranks, np.array(scores, np.float32)
+    )
     with pytest.raises(ValueError, match=message):
-        tables.write_neighbors(str(tmp_path / "n.parquet"), found, ["a", "b", "c"], "m")
+        tables.write_neighbors(str(tmp_path / "n.parquet"), found, ["a", "b", "c"], {})
     assert list(tmp_path.iterdir()) == []
