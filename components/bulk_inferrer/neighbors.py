@@ -10,7 +10,7 @@ import numpy as np
 #: scored again in float64, where equal vectors have equal scores.
 _NOISE, _NOISE_PER_DIM = 1e-5, 2.0**-24
 #: Candidates beyond those that are needed, among which ties at the last place are told apart.
-_SPARE = 4
+_SPARE = 2
 #: Queries that are scored again together: what they gather fits into a processor's cache.
 _ROWS_AT_ONCE = 64
 #: Queries times candidates that are found together, to bound memory: some 200 MB.
@@ -94,7 +94,8 @@ class Searcher:
         self._vectors = np.ascontiguousarray(vectors, np.float32)
         self._options = options
         self._index = index
-        self._place_of_id = np.argsort(np.argsort(np.array(ids)))
+        self._row_of_place = np.argsort(np.array(ids))
+        self._place_of_id = np.argsort(self._row_of_place)
         self._group = _group_numbers(groups)
         self._noise = max(_NOISE, vectors.shape[1] * _NOISE_PER_DIM)
         self._members = _members(index) if index else [np.arange(len(ids))]
@@ -147,10 +148,7 @@ class Searcher:
         else:
             rough, found = self._search_cells(self._index, rows, candidates)
         exhausted = (found < 0).any(axis=1)  # an index has no more in its cells
-        scores = self._score(rows, found)
-        order = np.lexsort((self._place_of_id[found], -scores), axis=1)
-        found = np.take_along_axis(found, order, axis=1)
-        scores = np.take_along_axis(scores, order, axis=1)
+        found, scores = self._ranked(found, self._score(rows, found))
         wanted = self._wanted(rows, found, scores)
         # Stable: what is wanted comes first, in its order.
         kept = np.argsort(~wanted, axis=1, kind="stable")[:, : self._options.k]
@@ -218,6 +216,16 @@ class Searcher:
             scores[part] = np.clip(exact, -1, 1)
         scores[found < 0] = -2
         return scores
+
+    def _ranked(self, found: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sorts each row's candidates and their scores: the highest score, then the first id."""
+        # As one integer each: a float's bits, but for the sign, rise with it.
+        bits = (scores + np.float32(0)).view(np.int32)
+        rising = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits).astype(np.int64)
+        keys = np.sort((-rising << 32) | self._place_of_id[found], axis=1)
+        rising = (-(keys >> 32)).astype(np.int32)
+        scores = np.where(rising < 0, rising ^ 0x7FFFFFFF, rising).view(np.float32)
+        return np.where(scores < -1, -1, self._row_of_place[keys & 0xFFFFFFFF]), scores
 
     def _wanted(self, rows: np.ndarray, found: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Tells which candidates, bool [q, c], sorted by score, may be neighbors."""

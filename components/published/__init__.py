@@ -7,6 +7,7 @@
     model/                     SavedModel
     embeddings.parquet  neighbors.parquet  clips.parquet
     statistics.pb              TFDV's, of the training clips; older versions have none
+    model_card.md              the version for people; older versions have none
 ```
 `push_dir` is a folder, `s3://bucket/prefix` or `gs://bucket/prefix`. Needs numpy, pyarrow, filelock
 and, for buckets, obstore; so asking by clip id is quick.
@@ -33,6 +34,7 @@ from components.published.store import CURRENT_FILE, MANIFEST_FILE, Store
 from components.published.version import (
     CLIPS_FILE,
     EMBEDDINGS_FILE,
+    MODEL_CARD_FILE,
     MODEL_DIR,
     NEIGHBORS_FILE,
     STATISTICS_FILE,
@@ -47,6 +49,7 @@ __all__ = [
     "EMBEDDINGS_FILE",
     "FORMAT",
     "MANIFEST_FILE",
+    "MODEL_CARD_FILE",
     "MODEL_DIR",
     "NEIGHBORS_FILE",
     "STATISTICS_FILE",

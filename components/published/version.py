@@ -19,6 +19,7 @@ EMBEDDINGS_FILE = "embeddings.parquet"
 NEIGHBORS_FILE = "neighbors.parquet"
 CLIPS_FILE = "clips.parquet"
 STATISTICS_FILE = "statistics.pb"
+MODEL_CARD_FILE = "model_card.md"
 
 
 class Recommendation(NamedTuple):

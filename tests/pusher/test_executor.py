@@ -132,6 +132,8 @@ def test_blessed_is_published_with_its_statistics(push, tmp_path):
     """The version holds the train split's statistics as StatisticsGen gave them."""
     result = push([0.9, 0.1, 0.9, 0.9], blessed=True)
     assert (result["version"], result["objections"]) == (1, [])
+    card = (tmp_path / "out" / "1" / "model_card.md").read_text()
+    assert "| Fall | 6 |" in card and "| accuracy on the test split | 0.750 |" in card
     live = published.open_published(tmp_path / "out")
     live.verify()
     content = (tmp_path / "out" / "1" / "statistics.pb").read_bytes()

@@ -1,15 +1,9 @@
-"""Publishing: whole or not at all, whenever the writer is killed."""
+"""Publishing: what a version holds, what is not published, what is kept."""
 
-import contextlib
 import hashlib
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import filelock
 import pyarrow as pa
@@ -19,66 +13,6 @@ import pytest
 from components import published
 from components.published import local_store
 from tests.published_library import make_inputs, publish_next
-
-ROOT = Path(__file__).resolve().parents[2]
-
-PUBLISH_FOREVER = """
-import sys
-from pathlib import Path
-from tests.published_library import make_inputs, publish_next
-inputs = make_inputs(Path(sys.argv[2]), seed=1)
-print("ready", flush=True)
-while True:
-    publish_next(sys.argv[1], keep_versions=1, **inputs)
-"""
-
-# Forks a writer for each line it reads: the number of the step at which that writer kills itself.
-# The steps are Python's audit events, one before each call that changes files or syncs them.
-PUBLISH_AND_DIE = """
-import json, os, signal, sys
-import pyarrow.dataset  # slow: once, before the forks
-from components.pusher import publish
-from tests.published_library import publish_next
-parts, facts = json.loads(sys.argv[2])
-parts = publish.Parts(*parts[:-1], parts[-1].encode())
-
-def changes_files(event, arguments):
-    if event == "open":
-        of_descriptor = arguments[1] is None  # os.open, as before fsync
-        return of_descriptor or arguments[2] & (os.O_WRONLY | os.O_RDWR)
-    return event in ("os.mkdir", "os.chmod", "os.rename", "os.remove", "os.rmdir")
-
-def die_at(step):
-    steps = iter(range(1, step + 1))
-    def hook(event, arguments):
-        if changes_files(event, arguments) and next(steps) == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(hook)
-
-for line in sys.stdin:
-    child = os.fork()
-    if not child:
-        die_at(int(line))
-        publish_next(sys.argv[1], parts, publish.Facts(*facts), keep_versions=3)
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
-@contextlib.contextmanager
-def running(script, *arguments):
-    """A Python process that is killed in the end."""
-    with subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def test_layout_and_manifest(tmp_path):
@@ -184,60 +118,6 @@ def test_numbers_are_not_used_again(tmp_path):
     shutil.rmtree(out / "2")
     assert publish_next(out, **inputs) == 3
     assert published.open_published(out).manifest.parent == 2
-
-
-def test_writer_killed_at_any_step_leaves_whole_versions(tmp_path):
-    """A writer is killed at its first step, one at its second, and so on until one comes through.
-
-    Each leaves every version whole, and the version before or its own live; the next writer
-    clears up.
-    """
-    out = tmp_path / "out"
-    inputs = make_inputs(tmp_path / "in")
-    before = publish_next(out, **inputs)
-    killed_before_switch = killed_after_switch = False
-    parts, facts = inputs["parts"], inputs["facts"]
-    told = json.dumps([(*parts[:-1], parts.statistics.decode()), facts])
-    with running(PUBLISH_AND_DIE, out, told) as writers:
-        for step in range(1, 1000):
-            print(step, file=writers.stdin, flush=True)
-            exit_code = int(writers.stdout.readline())
-            versions = published.list_versions(out)
-            for version in versions:
-                with published.open_published(out, version) as each:
-                    each.verify()
-            live = published.current_version(out)
-            assert live in (before, before + 1) and live <= versions[-1]
-            assert {name for name in os.listdir(out) if name.isdigit()} == set(map(str, versions))
-            if exit_code == 0:
-                break
-            assert exit_code == -signal.SIGKILL
-            killed_before_switch |= live == before < versions[-1]
-            killed_after_switch |= live > before
-            before = publish_next(out, keep_versions=3, **inputs)
-            kept = map(str, range(max(1, before - 2), before + 1))
-            assert {path.name for path in out.iterdir()} == {"CURRENT", ".lock", *kept}
-    assert exit_code == 0 and live == before + 1
-    assert killed_before_switch and killed_after_switch
-
-
-@pytest.mark.parametrize("num_versions", [2, 5])
-def test_reader_beside_a_writer_sees_whole_versions(num_versions, tmp_path):
-    """While a writer publishes and is killed, the live version is whole and only rises."""
-    out = tmp_path / "out"
-    publish_next(out, **make_inputs(tmp_path / "first"))
-    seen = 1
-    with running(PUBLISH_FOREVER, out, tmp_path / "more") as writer:
-        assert writer.stdout.readline() == "ready\n"
-        while seen < num_versions:
-            assert writer.poll() is None
-            live = published.open_published(out)
-            live.verify()
-            assert live.version >= seen
-            seen = live.version
-    published.open_published(out).verify()
-    newest = publish_next(out, **make_inputs(tmp_path / "last", seed=9))
-    assert published.open_published(out).version == newest > seen
 
 
 def test_of_two_writers_one_wins(tmp_path):

@@ -1,0 +1,161 @@
+"""Publishing in trouble: writers that are killed, readers beside them, a disk that is full."""
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components import published
+from tests.published_library import make_inputs, publish_next
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PUBLISH_FOREVER = """
+import sys
+from pathlib import Path
+from tests.published_library import make_inputs, publish_next
+inputs = make_inputs(Path(sys.argv[2]), seed=1)
+print("ready", flush=True)
+while True:
+    publish_next(sys.argv[1], keep_versions=1, **inputs)
+"""
+
+# Forks a writer for each line it reads: the number of the step at which that writer kills itself.
+# The steps are Python's audit events, one before each call that changes files or syncs them.
+PUBLISH_AND_DIE = """
+import json, os, signal, sys
+import pyarrow.dataset  # slow: once, before the forks
+from components.pusher import publish
+from tests.published_library import publish_next
+parts, facts = json.loads(sys.argv[2])
+parts = publish.Parts(*parts[:-1], parts[-1].encode())
+
+def changes_files(event, arguments):
+    if event == "open":
+        of_descriptor = arguments[1] is None  # os.open, as before fsync
+        return of_descriptor or arguments[2] & (os.O_WRONLY | os.O_RDWR)
+    return event in ("os.mkdir", "os.chmod", "os.rename", "os.remove", "os.rmdir")
+
+def die_at(step):
+    steps = iter(range(1, step + 1))
+    def hook(event, arguments):
+        if changes_files(event, arguments) and next(steps) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        die_at(int(line))
+        publish_next(sys.argv[1], parts, publish.Facts(*facts), keep_versions=3)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@contextlib.contextmanager
+def running(script, *arguments):
+    """A Python process that is killed in the end."""
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_writer_killed_at_any_step_leaves_whole_versions(tmp_path):
+    """A writer is killed at its first step, one at its second, and so on until one comes through.
+
+    Each leaves every version whole, and the version before or its own live; the next writer
+    clears up.
+    """
+    out = tmp_path / "out"
+    inputs = make_inputs(tmp_path / "in")
+    before = publish_next(out, **inputs)
+    killed_before_switch = killed_after_switch = False
+    parts, facts = inputs["parts"], inputs["facts"]
+    told = json.dumps([(*parts[:-1], parts.statistics.decode()), facts])
+    with running(PUBLISH_AND_DIE, out, told) as writers:
+        for step in range(1, 1000):
+            print(step, file=writers.stdin, flush=True)
+            exit_code = int(writers.stdout.readline())
+            versions = published.list_versions(out)
+            for version in versions:
+                with published.open_published(out, version) as each:
+                    each.verify()
+            live = published.current_version(out)
+            assert live in (before, before + 1) and live <= versions[-1]
+            assert {name for name in os.listdir(out) if name.isdigit()} == set(map(str, versions))
+            if exit_code == 0:
+                break
+            assert exit_code == -signal.SIGKILL
+            killed_before_switch |= live == before < versions[-1]
+            killed_after_switch |= live > before
+            before = publish_next(out, keep_versions=3, **inputs)
+            kept = map(str, range(max(1, before - 2), before + 1))
+            assert {path.name for path in out.iterdir()} == {"CURRENT", ".lock", *kept}
+    assert exit_code == 0 and live == before + 1
+    assert killed_before_switch and killed_after_switch
+
+
+@pytest.mark.parametrize("num_versions", [2, 5])
+def test_reader_beside_a_writer_sees_whole_versions(num_versions, tmp_path):
+    """While a writer publishes and is killed, the live version is whole and only rises."""
+    out = tmp_path / "out"
+    publish_next(out, **make_inputs(tmp_path / "first"))
+    seen = 1
+    with running(PUBLISH_FOREVER, out, tmp_path / "more") as writer:
+        assert writer.stdout.readline() == "ready\n"
+        while seen < num_versions:
+            assert writer.poll() is None
+            live = published.open_published(out)
+            live.verify()
+            assert live.version >= seen
+            seen = live.version
+    published.open_published(out).verify()
+    newest = publish_next(out, **make_inputs(tmp_path / "last", seed=9))
+    assert published.open_published(out).version == newest > seen
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of half a megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_full_disk_leaves_whole_versions(small_disk, tmp_path):
+    """Versions are published until no space is left; then the live one stays, and is whole."""
+    inputs = make_inputs(tmp_path / "in")
+    (Path(inputs["parts"].model_dir) / "large").write_bytes(b"x" * 150_000)
+    out = small_disk / "published"
+    assert [publish_next(out, **inputs) for _ in range(2)] == [1, 2]
+    for _ in range(2):
+        with pytest.raises(OSError) as raised:
+            publish_next(out, **inputs)
+        assert raised.value.errno == errno.ENOSPC or "No space left" in str(raised.value)
+        assert published.current_version(out) == 2
+        assert {path.name for path in out.iterdir()} == {"CURRENT", ".lock", "1", "2"}
+        for version in (1, 2):
+            with published.open_published(out, version) as whole:
+                whole.verify()
+                assert whole.recommend("v_Rise_g02_c01")
+    assert published.open_store(out).remove(1)
+    assert publish_next(out, **inputs) == 3
