@@ -210,7 +210,7 @@ best = duckdb.sql(f'''
     select n.neighbor_id, c.class_name from '{version}/neighbors.parquet' n
     join '{version}/clips.parquet' c on c.clip_id = n.neighbor_id
     where n.query_id = '{clip_id}' and n.rank = 1
-''').fetchone()
+''').fetchall()[0]
 others = embeddings[embeddings.group != embeddings.group[clip_id]]
 cosines = pd.Series(np.stack(others.embedding) @ vector, others.index)
 assert cosines[best[0]] > cosines.max() - 1e-4, (best, cosines.nlargest(2))
