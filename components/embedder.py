@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +11,8 @@ import tensorflow as tf
 from components import features
 
 #: Clips in a forward pass. One shape for all, so that a clip's vector does not depend on its
-#: neighbors in the batch.
-BATCH_SIZE = 8
+#: neighbors in the batch; small, since the last batch of a shard is filled up.
+BATCH_SIZE = 4
 
 
 class EmbeddedClips(NamedTuple):
@@ -42,18 +42,25 @@ class Embedder:
 
     Attributes:
       engine: what computes the vectors.
-      model_id: names the model by its content; 16 hex digits.
+      model_id: of the SavedModel, as of `model_id`.
     """
 
     engine = "tensorflow"
 
     def __init__(self, model_dir: str):
         """Loads the SavedModel in `model_dir`; ValueError where it has no `embed` signature."""
+        self._model_dir = model_dir
         self._loaded = tf.saved_model.load(model_dir)  # the signatures need it alive
-        if "embed" not in self._loaded.signatures:
-            raise ValueError(f"model_dir: expected a SavedModel with signature embed: {model_dir}")
-        self._embed = self._loaded.signatures["embed"]
-        self.model_id = directory_digest(model_dir)[:16]
+        self._embed = self.signature("embed")
+        self.model_id = model_id(model_dir)
+
+    def signature(self, name: str) -> Callable[..., dict[str, tf.Tensor]]:
+        """Returns a signature of the model; ValueError where it has none of that name."""
+        if name not in self._loaded.signatures:
+            raise ValueError(
+                f"model_dir: expected a SavedModel with signature {name}: {self._model_dir}"
+            )
+        return self._loaded.signatures[name]
 
     def embed(self, examples: Iterable[bytes]) -> EmbeddedClips:
         """Embeds serialized Examples, holding one batch of them at a time.
@@ -75,21 +82,26 @@ class Embedder:
         return EmbeddedClips(clip_ids, groups, class_names, np.concatenate(blocks))
 
     def vectors(self, examples: Iterable[bytes]) -> Iterator[np.ndarray]:
-        """Yields float32 [b, d], b <= BATCH_SIZE, the vectors of the next Examples, of unit norm.
+        """Yields float32 [b, d], the vectors of the next Examples, of unit norm.
 
         Raises:
           ValueError: a vector that is zero or not finite.
         """
-        for batch in _batches(examples, BATCH_SIZE):
+        for batch in batches(examples, BATCH_SIZE):
             padded = batch + [batch[-1]] * (BATCH_SIZE - len(batch))
-            embedded = self._embed(tf.constant(padded))["embedding"].numpy()
-            yield unit(embedded[: len(batch)], batch)
+            embedded = self._embed(examples=tf.constant(padded))["embedding"].numpy()
+            yield unit(embedded[: len(batch)], [clip_names(example).clip_id for example in batch])
 
 
 def read_examples(pattern: str) -> Iterator[bytes]:
     """Yields the serialized Examples of all TFRecord files that match, by file name."""
     files = sorted(tf.io.gfile.glob(pattern))
     return tf.data.TFRecordDataset(files).as_numpy_iterator()
+
+
+def model_id(model_dir: str) -> str:
+    """Returns what names the SavedModel in `model_dir` by its content: 16 hex digits."""
+    return directory_digest(model_dir)[:16]
 
 
 def directory_digest(folder: str) -> str:
@@ -105,7 +117,8 @@ def directory_digest(folder: str) -> str:
     return digest.hexdigest()
 
 
-def _batches(examples: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+def batches(examples: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    """Yields the Examples in lists of `size`; the last may be shorter."""
     batch: list[bytes] = []
     for example in examples:
         batch.append(example)
@@ -132,11 +145,11 @@ def example_digest(example: bytes) -> str:
     return hashlib.sha256(example).hexdigest()[:32]
 
 
-def unit(vectors: np.ndarray, examples: Sequence[bytes]) -> np.ndarray:
-    """Scales vectors [b, d] of Examples to norm 1, float32; ValueError where there is none."""
+def unit(vectors: np.ndarray, clip_ids: Sequence[str]) -> np.ndarray:
+    """Scales vectors [b, d] of clips to norm 1, float32; ValueError where there is none."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     bad = ~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0)
     if bad.any():
-        clip_id = clip_names(examples[bad.argmax()]).clip_id
+        clip_id = clip_ids[bad.argmax()]
         raise ValueError(f"embedding: expected finite, not zero; not so for {clip_id}")
     return (vectors / norms).astype(np.float32)

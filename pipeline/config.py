@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from components.bulk_inferrer.settings import ENGINES
 from components.clip_example_gen import splits
 from components.trainer.settings import OPTIMIZERS, PRECISIONS
 from pipeline.knobs import (
@@ -144,6 +145,13 @@ class PipelineConfig:
         False, "train nothing: embed new clips with the published model, keep all other vectors"
     )
     seed: int = whole(42, "seed of everything that is drawn", 0, 2**31 - 1)
+    embed_engine: str = knob(
+        "auto",
+        "what computes embeddings; auto: OpenVINO where it is installed and finds the neighbors "
+        "that TensorFlow finds",
+        choices=ENGINES,
+        metavar="ENGINE",
+    )
     k: int = whole(10, "neighbors of each clip, at most", 1, 1000)
     min_score: float = number(-1.0, "lowest score of a neighbor", -1, 1)
     exclude_group: bool = switch(True, "no neighbors of the clip's own source video")

@@ -232,6 +232,7 @@ def _publishing_nodes(
         examples=examples,
         model=model,
         champion=champion.outputs["champion"],
+        embed_engine=config.embed_engine,
         k=config.k,
         min_score=config.min_score,
         exclude_group=config.exclude_group,

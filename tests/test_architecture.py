@@ -40,6 +40,7 @@ HOMES = {
     ),
     "obstore": ("components/published/object_store.py",),
     "matplotlib": ("components/plots.py",),
+    "openvino": ("components/bulk_inferrer/openvino_engine.py",),
     "remotezip": ("components/clip_example_gen/remote.py",),
     "requests": (
         "components/clip_example_gen/download.py",

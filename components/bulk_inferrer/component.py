@@ -12,6 +12,7 @@ class BulkInferrerSpec(component_spec.ComponentSpec):
     """What BulkInferrer takes and gives."""
 
     PARAMETERS = {
+        "embed_engine": component_spec.ExecutionParameter(type=str),
         "k": component_spec.ExecutionParameter(type=int),
         "min_score": component_spec.ExecutionParameter(type=float),
         "exclude_group": component_spec.ExecutionParameter(type=int),
@@ -53,6 +54,7 @@ class BulkInferrer(base_beam_component.BaseBeamComponent):
         champion: types.BaseChannel,
         model_blessing: types.BaseChannel,
         retrieval_blessing: types.BaseChannel,
+        embed_engine: str,
         k: int,
         min_score: float,
         exclude_group: bool,
@@ -70,6 +72,7 @@ class BulkInferrer(base_beam_component.BaseBeamComponent):
             the model is the same, the vectors are taken over.
           model_blessing: Evaluator's verdict.
           retrieval_blessing: RetrievalEvaluator's verdict.
+          embed_engine: of `settings.ENGINES`.
           k: neighbors of each clip, at most.
           min_score: the lowest score of a neighbor; -1 for any.
           exclude_group: whether those of a clip's own group are left out.
@@ -85,6 +88,7 @@ class BulkInferrer(base_beam_component.BaseBeamComponent):
                 champion=champion,
                 model_blessing=model_blessing,
                 retrieval_blessing=retrieval_blessing,
+                embed_engine=embed_engine,
                 k=k,
                 min_score=min_score,
                 exclude_group=int(exclude_group),

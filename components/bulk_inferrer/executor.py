@@ -1,6 +1,7 @@
 """Embeds through Beam, a shard of Examples in and a Parquet shard out; then finds neighbors."""
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import embedder, progress, published
-from components.bulk_inferrer import index, neighbors, tables
+from components.bulk_inferrer import engines, index, neighbors, tables
 
 #: Queries in a shard of the neighbor table.
 _QUERIES_PER_SHARD = 1 << 14
@@ -59,8 +60,11 @@ class _Searching:
 class _EmbedShard(beam.DoFn):
     """Embeds one shard; yields how many clips it held."""
 
-    def __init__(self, model_dir: str, known_path: str | None, run: str, num_shards: int):
+    def __init__(
+        self, model_dir: str, engine: str, known_path: str | None, run: str, num_shards: int
+    ):
         self._model_dir = model_dir
+        self._engine = engine
         self._known_path = known_path
         self._run = run
         self._num_shards = num_shards
@@ -72,10 +76,8 @@ class _EmbedShard(beam.DoFn):
         self._model = self._shared.acquire(self._load)
 
     def _load(self) -> _Model:
-        loaded = embedder.Embedder(self._model_dir)
-        path = self._known_path
-        known = tables.read_known(path, loaded.model_id, loaded.engine) if path else {}
-        return _Model(loaded, known)
+        known = tables.read_known(self._known_path) if self._known_path else {}
+        return _Model(engines.load(self._engine, self._model_dir), known)
 
     def process(self, shard: _Shard) -> Iterator[int]:
         """Reads, embeds and writes."""
@@ -173,7 +175,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         if not all(model_utils.is_model_blessed(blessing) for blessing in blessings):
             return
         embeddings_uri = artifact_utils.get_single_uri(output_dict["embeddings"])
-        self._embed(input_dict, embeddings_uri)
+        self._embed(input_dict, embeddings_uri, exec_properties["embed_engine"])
         min_score = exec_properties["min_score"]
         options = neighbors.NeighborOptions(
             k=exec_properties["k"],
@@ -189,14 +191,23 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             exec_properties["min_index_recall"],
         )
 
-    def _embed(self, input_dict: dict[str, list[types.Artifact]], embeddings_uri: str) -> None:
-        model_uri = artifact_utils.get_single_uri(input_dict["model"])
+    def _embed(
+        self, input_dict: dict[str, list[types.Artifact]], embeddings_uri: str, wanted: str
+    ) -> None:
+        model_dir = path_utils.serving_model_path(
+            artifact_utils.get_single_uri(input_dict["model"])
+        )
         champion_uri = artifact_utils.get_single_uri(input_dict["champion"])
         known_path = os.path.join(champion_uri, published.EMBEDDINGS_FILE)
+        known = None
+        if fileio.exists(known_path):
+            known = tables.known_engine(known_path, embedder.model_id(model_dir))
         shards = list(_shards(input_dict["examples"], embeddings_uri))
+        engine = engines.choose(wanted, model_dir, known, lambda: _sample(shards))
         embed_shard = _EmbedShard(
-            path_utils.serving_model_path(model_uri),
-            known_path if fileio.exists(known_path) else None,
+            model_dir,
+            engine,
+            known_path if engine == known else None,
             embeddings_uri,
             len(shards),
         )
@@ -259,6 +270,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             )
         if index_path:
             fileio.remove(index_path)
+
+
+def _sample(shards: list[_Shard]) -> list[bytes]:
+    """Returns the first Examples of all shards, as many of each; engines.CHECKED_CLIPS or all."""
+    of_shards = [embedder.read_examples(shard.examples_path) for shard in shards]
+    by_turns = itertools.chain.from_iterable(itertools.zip_longest(*of_shards))
+    return list(itertools.islice(filter(None, by_turns), engines.CHECKED_CLIPS))
 
 
 def _shards(examples: list[types.Artifact], embeddings_uri: str) -> Iterator[_Shard]:

@@ -14,11 +14,15 @@ from components.trainer import model, warm_start, weights, windows
 class ServingModule(tf.Module):
     """Serves a trained network on serialized raw Examples.
 
-    Signatures, all taking `examples` string [b], serialized `tf.train.Example`:
+    Signatures, taking `examples` string [b], serialized `tf.train.Example`:
       serving_default: `logits` float32 [b, num_classes], the mean over a clip's windows.
       embed: `clip_id` string [b], `embedding` float32 [b, d], the mean over a clip's windows of
         the classifier's penultimate layer, scaled to norm 1. Needs no class name.
       transform_features: `label_xf` int64 [b], for evaluation.
+    The two halves of `embed`, for engines that run the network but decode no JPEG:
+      decode: `frames` float32 [b, w, t, h, w, c] of `examples`, all with as many windows.
+      embed_frames: `embedding` float32 [b, d], of norm 1, of `frames` float32 [b, t, h, w, c],
+        one window of each clip.
     """
 
     def __init__(self, network: keras.Model, transform: tft.TFTransformOutput):
@@ -29,6 +33,10 @@ class ServingModule(tf.Module):
         self._transform_layer = transform.transform_features_layer()
         self._raw_spec = transform.raw_feature_spec()
         self._num_frames = network.input.shape[1]
+        self.embed_frames = tf.function(
+            self._embed_frames,
+            input_signature=[tf.TensorSpec(network.input.shape, tf.float32, features.FRAMES)],
+        )
 
     def _parse(self, examples: tf.Tensor, *keys: str) -> dict[str, tf.Tensor]:
         return tf.io.parse_example(examples, {key: self._raw_spec[key] for key in keys})
@@ -45,6 +53,9 @@ class ServingModule(tf.Module):
 
         indices = tf.range(tf.shape(of_clips)[1])
         return tf.reduce_mean(tf.map_fn(of_index, indices, fn_output_signature=tf.float32), axis=0)
+
+    def _embed_frames(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"embedding": self._unit_embedding(frames)}
 
     def _logits(self, frames: tf.Tensor) -> tf.Tensor:
         return self._network(frames, training=False)
@@ -66,6 +77,17 @@ class ServingModule(tf.Module):
         return {"clip_id": raw[features.CLIP_ID], "embedding": embedding}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+    def decode(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Decodes and scales the frames, as `embed` does."""
+        raw = self._parse(examples, features.FRAMES)
+        of_clips = windows.split(raw[features.FRAMES], self._num_frames)
+        of_windows = tf.reshape(of_clips, [-1, self._num_frames])
+        given = {features.FRAMES: tf.sparse.from_dense(of_windows)}
+        frames = self._transform_layer(given)[features.FRAMES_XF]
+        shape = tf.concat([tf.shape(of_clips), self._network.input.shape[2:]], axis=0)
+        return {"frames": tf.reshape(frames, shape)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Looks up labels. Leaves the frames alone: the evaluator's batches are large."""
         raw = self._parse(examples, features.CLASS_NAME)
@@ -82,6 +104,8 @@ def export(network: keras.Model, transform: tft.TFTransformOutput, model_dir: st
             "serving_default": module.serve,
             "embed": module.embed,
             "transform_features": module.transform_features,
+            "decode": module.decode,
+            "embed_frames": module.embed_frames,
         },
     )
     path = os.path.join(model_dir, warm_start.WEIGHTS_FILE)

@@ -53,6 +53,23 @@ def test_windows_of_a_clip_are_averaged(network, model_dir):
     np.testing.assert_allclose(served, [logits] * 2, atol=1e-4)
 
 
+def test_decode_and_embed_frames_are_the_halves_of_embed(model_dir, examples):
+    """Frames come out window by window as TensorFlow decodes them; the rest makes the vectors."""
+    pixels = np.random.default_rng(5).integers(0, 256, (6, 32, 32, 3), np.uint8)
+    clips = [make_example(0, "Rise", pixels), make_example(1, "Fall", pixels[::-1])]
+    loaded = tf.saved_model.load(model_dir)
+    frames = loaded.signatures["decode"](tf.constant(clips))["frames"].numpy()
+    expected = [pixels_of(clip).reshape(2, NUM_FRAMES, 32, 32, 3) for clip in clips]
+    np.testing.assert_allclose(frames, expected, atol=1e-6)
+    halves = [
+        loaded.signatures["embed_frames"](tf.constant(frames[:, window]))["embedding"].numpy()
+        for window in range(2)
+    ]
+    np.testing.assert_allclose(np.linalg.norm(halves, axis=2), 1, atol=1e-6)
+    embedded = loaded.signatures["embed"](tf.constant(clips))["embedding"]
+    np.testing.assert_allclose(np.mean(halves, axis=0), embedded, atol=1e-6)
+
+
 def test_embed_needs_no_class(model_dir):
     """A clip of no known class is embedded like any other."""
     loaded = tf.saved_model.load(model_dir)
