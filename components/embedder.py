@@ -2,8 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -54,8 +54,8 @@ class Embedder:
         self._embed = self.signature("embed")
         self.model_id = model_id(model_dir)
 
-    def signature(self, name: str) -> Callable[..., dict[str, tf.Tensor]]:
-        """Returns a signature of the model; ValueError where it has none of that name."""
+    def signature(self, name: str) -> Any:
+        """Returns a signature of the model, a ConcreteFunction; ValueError if there is none."""
         if name not in self._loaded.signatures:
             raise ValueError(
                 f"model_dir: expected a SavedModel with signature {name}: {self._model_dir}"
