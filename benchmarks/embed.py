@@ -28,6 +28,8 @@ from components.clip_example_gen import archive
 from pipeline import console
 
 TIMES_LARGER = 3
+#: A difference of two measurements that may be chance.
+_NOISE_SEC = 0.2
 #: UCF101's clips.
 _LIBRARY = 13_320
 _Result = TypeVar("_Result")
@@ -69,8 +71,8 @@ def measure_way(name: str, small: Job, log: Path) -> Cost:
     """Runs a component on both libraries; RuntimeError where it cannot."""
     jobs = small, small._replace(clips=TIMES_LARGER * small.clips)
     (less, low), (more, high) = (in_a_process(WAYS[name].run, log, job) for job in jobs)
-    # At the least a millisecond: where most is known before, noise may be more than the cost.
-    per_clip = max(more - less, 1e-3) / (jobs[1].clips - jobs[0].clips)
+    # Where most vectors are known before, noise may be more than what is left to do.
+    per_clip = max(more - less, _NOISE_SEC) / (jobs[1].clips - jobs[0].clips)
     return Cost(1 / per_clip, max(less - jobs[0].clips * per_clip, 0.0), (low, high))
 
 
@@ -96,7 +98,9 @@ def compare(
                 ways[name].append(cost := measure_way(name, small, log))
             except Exception as error:  # TFX's may not run: the row is left out, the reason shown
                 del ways[name]
-                say(f"{name}: {str(error).strip().splitlines()[-1][:200]}")
+                lines = str(error).strip().splitlines()
+                reason = next((line for line in lines if "Could not" in line), lines[-1])
+                say(f"{name}: {reason[:100]}")
             else:
                 say(f"round {turn} of {rounds}, {name}: {cost.clips_per_sec:.1f} clips/s")
     return bare, ways

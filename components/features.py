@@ -34,6 +34,9 @@ WATCHED = (
     MOTION,
 )
 
+#: Folder beside the splits: Parquet files of `clip_id` and `preview`, a WebP strip of the clip.
+PREVIEWS_DIR = "previews"
+
 #: Splits of the labeled clips, in the order in which they are shown.
 SPLITS = ("train", "eval", "test")
 #: The split of the clips without a class: embedded and recommended, never trained on.

@@ -23,6 +23,8 @@ from pipeline.knobs import (
 
 #: Folders below the output folder, where no other place is given.
 _FOLDERS = {"push_dir": "published", "store_dir": "clip_store", "checkpoint_dir": "checkpoints"}
+#: Of this project's code: Python, and the gallery's page.
+_SOURCES = frozenset((".py", ".html", ".css", ".js"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,6 +241,7 @@ def code_version(*packages: str) -> str:
     digest = hashlib.sha256()
     for package in packages:
         path = root / package
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+        files = sorted(file for file in path.rglob("*") if file.suffix in _SOURCES)
+        for file in files if path.is_dir() else [path]:
             digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()

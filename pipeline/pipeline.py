@@ -111,6 +111,7 @@ def _data_nodes(config: PipelineConfig, facts: RunFacts, champion: Champion) -> 
             "components/clip_example_gen/clips.py",
             "components/clip_example_gen/containers.py",
             "components/clip_example_gen/examples.py",
+            "components/clip_example_gen/previews.py",
             "components/clip_example_gen/sampling.py",
         ),
     )

@@ -45,9 +45,8 @@ def make_inputs(folder: Path, count: int = 12, k: int = 3, seed: int = 0) -> dic
         str(folder / "neighbors" / "0.parquet"), found, names, {"model_id": f"model{seed}"}
     )
     columns = {"clip_id": names, "class_name": list(classes)}
-    clips = pa.table(
-        columns | {"group": [name[2:-4] for name in names], "split": ["train"] * count}
-    )
+    columns |= {"group": [name[2:-4] for name in names], "split": ["train"] * count}
+    clips = pa.table(columns | {"duration_sec": [2.5] * count})
     pq.write_table(clips, folder / "clips.parquet")
     (folder / "model" / "variables").mkdir(parents=True, exist_ok=True)
     (folder / "model" / "saved_model.pb").write_bytes(rng.bytes(2000))

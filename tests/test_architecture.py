@@ -31,7 +31,11 @@ HOMES = {
     ),
     "apache_beam": ("components/*/executor.py", "components/clip_example_gen/beam_files.py"),
     "kfp": ("pipeline/kubeflow/*.py", "kubeflow_runner.py"),
-    "cv2": ("components/clip_example_gen/clips.py", "sample_library/*.py"),
+    "cv2": (
+        "components/clip_example_gen/clips.py",
+        "components/clip_example_gen/previews.py",
+        "sample_library/*.py",
+    ),
     "keras": ("components/trainer/*.py",),
     "faiss": (
         "components/bulk_inferrer/index.py",

@@ -149,8 +149,8 @@ def wheel(tmp_path_factory):
         yield archive
 
 
-def test_wheel_holds_the_code_and_the_schema(wheel):
-    """The wheel holds every module of every package, the commands and the schema, and no tests."""
+def test_wheel_holds_code_and_data(wheel):
+    """The wheel holds all modules, the commands, the schema and the gallery, and no tests."""
     expected = {
         path.relative_to(ROOT).as_posix()
         for pattern in ("*.py", *(f"{package}/**/*.py" for package in PACKAGES))
@@ -158,7 +158,9 @@ def test_wheel_holds_the_code_and_the_schema(wheel):
     }
     assert {"components/features.py", "pipeline/config.py", "local_runner.py"} <= expected
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert held == expected | {"schema/schema.pbtxt"}
+    page = {p.relative_to(ROOT).as_posix() for p in ROOT.glob("components/pusher/page/*")}
+    assert "components/pusher/page/index.html" in page
+    assert held == expected | page | {"schema/schema.pbtxt"}
 
 
 def test_wheel_is_private_and_licensed(wheel):

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from components.clip_example_gen import clips, examples
+from components import features
+from components.clip_example_gen import clips, examples, previews
 from components.clip_example_gen.archive import MemberError
 from components.clip_example_gen.fetching import Fetcher
 from components.clip_example_gen.listing import ClipRef, Reject
 from components.clip_example_gen.sampling import Sampling
 from components.clip_example_gen.store import ClipStore, StoredClip, part_name
+from components.clip_example_gen.tables import write_table
 
 
 class Shard(NamedTuple):
@@ -20,6 +22,7 @@ class Shard(NamedTuple):
     Attributes:
       split: its split.
       path: where it goes.
+      previews_path: where the table of its clips' previews goes.
       refs: its clips, sorted by clip_id.
       missing: those of them that the store lacks.
       parts: the store's parts that hold the others.
@@ -27,6 +30,7 @@ class Shard(NamedTuple):
 
     split: str
     path: str
+    previews_path: str
     refs: tuple[ClipRef, ...]
     missing: tuple[ClipRef, ...]
     parts: tuple[str, ...]
@@ -46,6 +50,13 @@ class ClipRow(NamedTuple):
     num_frames: int
     fps: float
     duration_sec: float
+
+
+class PreviewRow(NamedTuple):
+    """A clip to look at."""
+
+    clip_id: str
+    preview: bytes
 
 
 class ShardResult(NamedTuple):
@@ -89,10 +100,12 @@ def plan_shards(
         placed = sorted((hashlib.sha256(ref.clip_id.encode()).digest(), ref) for ref in refs)
         groups = list(_halve(placed, clips_per_shard, bit=0))
         for index, group in enumerate(groups):
-            path = f"{root}/Split-{split}/data_tfrecord-{index:05d}-of-{len(groups):05d}"
+            number = f"{index:05d}-of-{len(groups):05d}"
+            path = f"{root}/Split-{split}/data_tfrecord-{number}"
+            previews_path = f"{root}/{features.PREVIEWS_DIR}/{split}-{number}.parquet"
             missing = tuple(ref for ref in group if ref.key() not in stored)
             parts = {stored[ref.key()] for ref in group if ref.key() in stored}
-            shards.append(Shard(split, path, group, missing, tuple(sorted(parts))))
+            shards.append(Shard(split, path, previews_path, group, missing, tuple(sorted(parts))))
     return shards
 
 
@@ -106,7 +119,7 @@ def make_shard(
     temp_dir: str,
     on_clip: Callable[[], None],
 ) -> ShardResult:
-    """Writes the shard's file; what the store lacks is fetched, decoded and stored before.
+    """Writes the shard's files; what the store lacks is fetched, decoded and stored before.
 
     Args:
       shard: what to make.
@@ -126,6 +139,7 @@ def make_shard(
     refs = {ref.clip_id: ref for ref in shard.refs}
     rows: list[ClipRow] = []
     looks: list[bytes] = []
+    strips: list[PreviewRow] = []
 
     def serialized() -> Iterator[bytes]:
         for clip in stored:
@@ -135,9 +149,11 @@ def make_shard(
             else:
                 rows.append(_row(ref, shard.split, source, clip))
                 looks.append(clip.look)
+                strips.append(PreviewRow(clip.clip_id, clip.preview))
                 yield clip.example
 
     examples.write_shard(shard.path, temp_dir, serialized())
+    write_table(shard.previews_path, PreviewRow, strips)
     for _ in range(counts["reused"]):
         on_clip()
     return ShardResult(tuple(rows), tuple(looks), tuple(rejects), dict(counts))
@@ -214,7 +230,9 @@ def _decode(ref: ClipRef, path: str, crc32: int, sampling: Sampling) -> StoredCl
     try:
         clip = clips.decode(path, **sampling._asdict())
     except clips.ClipError as error:
-        return StoredClip(ref.key(), ref.clip_id, crc32, 0, 0.0, 0.0, b"", str(error), b"")
+        return StoredClip(ref.key(), ref.clip_id, crc32, 0, 0.0, 0.0, b"", b"", str(error), b"")
+    # The middle window: one after another, windows go back in time.
+    start = (sampling.num_windows - 1) // 2 * sampling.num_frames
     return StoredClip(
         key=ref.key(),
         clip_id=ref.clip_id,
@@ -223,6 +241,7 @@ def _decode(ref: ClipRef, path: str, crc32: int, sampling: Sampling) -> StoredCl
         fps=clip.fps,
         duration_sec=clip.duration_sec,
         look=clips.perceptual_hash(clip.frames),
+        preview=previews.strip(clip.frames[start : start + sampling.num_frames]),
         reason="",
         example=examples.to_example(
             clip_id=ref.clip_id, group=ref.group, class_name=ref.class_name, **clip._asdict()

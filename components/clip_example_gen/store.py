@@ -31,6 +31,7 @@ _SCHEMA = pa.schema(
         ("fps", pa.float64()),
         ("duration_sec", pa.float64()),
         ("look", pa.binary()),
+        ("preview", pa.binary()),
         ("reason", pa.string()),
         ("example", pa.binary()),
     ]
@@ -46,6 +47,7 @@ class StoredClip(NamedTuple):
       crc32: of the file.
       num_frames, fps, duration_sec: as in `clips.Clip`.
       look: perceptual hash, 24 bytes; empty where `reason` is set.
+      preview: of `previews.strip`; empty where `reason` is set.
       reason: why it does not decode; "" where it does.
       example: the serialized Example; empty where `reason` is set.
     """
@@ -57,6 +59,7 @@ class StoredClip(NamedTuple):
     fps: float
     duration_sec: float
     look: bytes
+    preview: bytes
     reason: str
     example: bytes
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import uuid
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ REJECTS_FILE = "rejects.parquet"
 DUPLICATES_FILE = "duplicates.parquet"
 
 
-_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+_TYPES = {str: pa.string(), bytes: pa.binary(), int: pa.int64(), float: pa.float64()}
 
 
 def write_table(path: str, row_type: type[Any], rows: Iterable[NamedTuple]) -> None:
@@ -21,7 +22,7 @@ def write_table(path: str, row_type: type[Any], rows: Iterable[NamedTuple]) -> N
 
     Args:
       path: of the file.
-      row_type: its fields are the columns: strings, int64 and float64.
+      row_type: its fields are the columns: strings, bytes, int64 and float64.
       rows: any number.
     """
     schema = pa.schema([(name, _TYPES[kind]) for name, kind in row_type.__annotations__.items()])
@@ -29,7 +30,7 @@ def write_table(path: str, row_type: type[Any], rows: Iterable[NamedTuple]) -> N
     buffer = io.BytesIO()  # pyarrow asks more of a file than TensorFlow's files offer
     pq.write_table(pa.Table.from_pylist(columns, schema=schema), buffer)
     tf.io.gfile.makedirs(os.path.dirname(path))
-    partial = f"{os.path.dirname(path)}/.{os.path.basename(path)}"
+    partial = f"{os.path.dirname(path)}/.{os.path.basename(path)}-{uuid.uuid4().hex}"
     with tf.io.gfile.GFile(partial, "wb") as file:
         file.write(buffer.getvalue())
     tf.io.gfile.rename(partial, path, overwrite=True)

@@ -3,10 +3,8 @@
 import itertools
 import json
 import os
-from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import tensorflow_model_analysis as tfma
 from tfx import types
 from tfx.components.statistics_gen import stats_artifact_utils
@@ -16,8 +14,8 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components import embedder, published
-from components.pusher import model_card, model_check, publish
+from components import embedder, features, published
+from components.pusher import model_check, pages, publish
 
 #: Clips of a split with which the model is asked before its version goes live.
 _SAMPLE_OF_SPLIT = 2
@@ -61,7 +59,13 @@ class Executor(base_executor.BaseExecutor):
                 ),
                 live_version=int(exec_properties["live_version"] or 0) or None,
                 keep_versions=exec_properties["keep_versions"],
-                add_pages=lambda staged, folder: _add_card(staged, folder, input_dict),
+                add_pages=lambda staged, folder: pages.write_pages(
+                    staged,
+                    folder,
+                    evaluation_dir=uris["retrieval_evaluation"],
+                    previews_dir=os.path.join(uris["examples"], features.PREVIEWS_DIR),
+                    lineage={key: artifacts[0].id for key, artifacts in input_dict.items()},
+                ),
                 ask=lambda staged: model_check.check_model(staged, _sample(uris["examples"])),
             )
         result = {
@@ -74,16 +78,6 @@ class Executor(base_executor.BaseExecutor):
         pushed = artifact_utils.get_single_instance(output_dict["pushed"])
         pushed.set_int_custom_property("pushed", int(blessed))
         io_utils.write_string_file(os.path.join(pushed.uri, "result.json"), json.dumps(result))
-
-
-def _add_card(
-    staged: published.Published, folder: Path, input_dict: dict[str, list[types.Artifact]]
-) -> None:
-    with staged.local(published.CLIPS_FILE) as path:
-        clips = pq.read_table(path).to_pylist()
-    lineage = {key: artifacts[0].id for key, artifacts in input_dict.items()}
-    card = model_card.write_model_card(staged.manifest, clips, lineage)
-    (folder / published.MODEL_CARD_FILE).write_text(card, encoding="utf-8")
 
 
 def _sample(examples_uri: str) -> list[bytes]:

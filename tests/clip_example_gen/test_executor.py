@@ -40,6 +40,10 @@ def test_two_runs_write_the_same_bytes(library, tmp_path, caplog):
         "Split-train/data_tfrecord-00001-of-00002",
         "clips.parquet",
         "duplicates.parquet",
+        "previews/eval-00000-of-00001.parquet",
+        "previews/test-00000-of-00001.parquet",
+        "previews/train-00000-of-00002.parquet",
+        "previews/train-00001-of-00002.parquet",
         "rejects.parquet",
     ]
     rows = pq.read_table(tmp_path / "one" / "clips.parquet").to_pylist()
@@ -53,6 +57,9 @@ def test_two_runs_write_the_same_bytes(library, tmp_path, caplog):
             in_records.add((feature[features.CLIP_ID].bytes_list.value[0].decode(), split))
     assert in_records == {(row["clip_id"], row["split"]) for row in rows}
     assert len(rows) == 2 * (20 + 5 + 10)
+    strips = pq.read_table(tmp_path / "one" / "previews").to_pylist()
+    assert {row["clip_id"] for row in strips} == {row["clip_id"] for row in rows}
+    assert all(row["preview"][8:12] == b"WEBP" for row in strips)
     assert pq.read_table(tmp_path / "one" / "rejects.parquet").num_rows == 0
 
     seen = [r.progress for r in caplog.records if hasattr(r, "progress")]

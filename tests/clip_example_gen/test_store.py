@@ -23,12 +23,13 @@ def _clip(index: int, size: int = 100) -> StoredClip:
         fps=25.0,
         duration_sec=0.4,
         look=bytes([index] * 24),
+        preview=b"RIFF",
         reason="",
         example=bytes([index]) * size,
     )
 
 
-BROKEN = StoredClip("broken", "clip x", 7, 0, 0.0, 0.0, b"", "no frame decodes", b"")
+BROKEN = StoredClip("broken", "clip x", 7, 0, 0.0, 0.0, b"", b"", "no frame decodes", b"")
 
 
 @pytest.fixture

@@ -61,6 +61,8 @@ def test_code_version_reads_the_sources():
     trainer = config.code_version("components/trainer")
     assert trainer == config.code_version("components/trainer")
     assert trainer != config.code_version("components/transform")
+    page = config.code_version("components/pusher/page")
+    assert page not in (config.code_version(), config.code_version("components/pusher/page/app.js"))
     assert trainer != config.code_version("components/trainer", "components/features.py")
 
 
