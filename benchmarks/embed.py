@@ -8,19 +8,16 @@ take turns. benchmarks/README.md explains the table.
 import argparse
 import functools
 import importlib.util
-import multiprocessing
-import os
-import resource
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from embed_ways import BARE, GROWING, WAYS, WHOLE, Job, prepare
 from ingest import copy_clips, make_sample
+from measuring import at_least, in_a_process, memory_mb
 from train_networks import Job as Clips
 
 from components.bulk_inferrer.settings import OPENVINO, TENSORFLOW
@@ -32,7 +29,6 @@ TIMES_LARGER = 3
 _NOISE_SEC = 0.2
 #: UCF101's clips.
 _LIBRARY = 13_320
-_Result = TypeVar("_Result")
 
 
 class Cost(NamedTuple):
@@ -53,24 +49,16 @@ class Cost(NamedTuple):
         return self.start_sec + clips / self.clips_per_sec
 
 
-def in_a_process(work: Callable[..., _Result], log: Path, *arguments: Any) -> tuple[_Result, float]:
-    """Returns what `work(*arguments)` does in a new process, and the peak of its memory in MB."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as process:
-        return process.submit(_quietly, work, log, *arguments).result()
-
-
-def _quietly(work: Callable[..., _Result], log: Path, *arguments: Any) -> tuple[_Result, float]:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with console.quiet(log):
-        result = work(*arguments)
-    return result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+def _with_peak(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    """Returns what `work(*arguments)` does, and the most memory of this process in MB."""
+    result = work(*arguments)
+    return result, memory_mb("VmHWM")
 
 
 def measure_way(name: str, small: Job, log: Path) -> Cost:
     """Runs a component on both libraries; RuntimeError where it cannot."""
     jobs = small, small._replace(clips=TIMES_LARGER * small.clips)
-    (less, low), (more, high) = (in_a_process(WAYS[name].run, log, job) for job in jobs)
+    (less, low), (more, high) = (in_a_process(log, _with_peak, WAYS[name].run, job) for job in jobs)
     # Where most vectors are known before, noise may be more than what is left to do.
     per_clip = max(more - less, _NOISE_SEC) / (jobs[1].clips - jobs[0].clips)
     return Cost(1 / per_clip, max(less - jobs[0].clips * per_clip, 0.0), (low, high))
@@ -78,7 +66,7 @@ def measure_way(name: str, small: Job, log: Path) -> Cost:
 
 def measure_bare(engine: str, small: Job, log: Path) -> Cost:
     """Runs the network alone."""
-    clips_per_sec, peak = in_a_process(BARE[engine], log, small)
+    clips_per_sec, peak = in_a_process(log, _with_peak, BARE[engine], small)
     return Cost(clips_per_sec, 0.0, (peak,))
 
 
@@ -144,20 +132,14 @@ def findings(bare: dict[str, list[Cost]], ways: dict[str, list[Cost]]) -> list[s
     ]
 
 
-def _at_least(least: int, text: str) -> int:
-    if (number := int(text)) < least:
-        raise argparse.ArgumentTypeError(f"expected at least {least}, got {number}")
-    return number
-
-
 def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add = functools.partial(parser.add_argument, metavar="N")
     add("--clips", metavar="DIR", help="videos to embed; default: 100 of the sample library")
-    library = functools.partial(_at_least, 20)
+    library = functools.partial(at_least, 20)
     add("--library", type=library, default=200, help="clips of the smaller library; default: 200")
-    add("--rounds", type=functools.partial(_at_least, 1), default=1, help="default: 1")
-    size = functools.partial(_at_least, 32)
+    add("--rounds", type=functools.partial(at_least, 1), default=1, help="default: 1")
+    size = functools.partial(at_least, 32)
     add("--image-size", type=size, default=112, help="pixels; default: 112")
     add("--work-dir", metavar="DIR", help="for temporary files; default: the system's")
     return parser
@@ -180,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             copy_clips(source, Path(clips.clips_dir), sizes[-1])
         except archive.SourceError as error:
             parser.error(str(error))
-        in_a_process(prepare, Path(work_dir, "log"), clips, sizes)
+        in_a_process(Path(work_dir, "log"), prepare, clips, sizes)
         small = Job(work_dir, sizes[0], clips.config().num_windows)
         bare, ways = compare(small, engines, args.rounds, say)
         say(

@@ -8,18 +8,16 @@ the tables.
 import argparse
 import functools
 import itertools
-import multiprocessing
-import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 from ingest_readers import BARE, COMPONENT, READERS, TUTORIAL, Job
+from measuring import at_least, in_a_process, memory_mb
 
 from components.clip_example_gen import archive, listing
 from pipeline import console
@@ -51,34 +49,20 @@ def measure(reader: str, clips_dir: str, threads: int, work_dir: str) -> Figures
     Raises:
       RuntimeError: it left clips out.
     """
-    # Not forked: a fork would start with this process's memory.
-    spawn = multiprocessing.get_context("spawn")
-    with (
-        tempfile.TemporaryDirectory(dir=work_dir) as scratch_dir,
-        ProcessPoolExecutor(1, mp_context=spawn) as process,
-    ):
+    with tempfile.TemporaryDirectory(dir=work_dir) as scratch_dir:
         job = Job(clips_dir, threads, scratch_dir)
-        return process.submit(_measure_here, reader, job).result()
+        return in_a_process(Path(scratch_dir, "log"), _measure_here, reader, job)
 
 
 def _measure_here(reader: str, job: Job) -> Figures:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with console.quiet(Path(job.scratch_dir, "log")):
-        work = READERS[reader](job)
-        start_mb = _memory_mb("VmRSS")
-        started, cpu_started = time.perf_counter(), time.process_time()
-        done = work()
-        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+    work = READERS[reader](job)
+    start_mb = memory_mb("VmRSS")
+    started, cpu_started = time.perf_counter(), time.process_time()
+    done = work()
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     if done != len(job.videos()):
         raise RuntimeError(f"{reader}: expected {len(job.videos())} clips, got {done}")
-    return Figures(done, seconds, cpu_seconds, start_mb, _memory_mb("VmHWM"))
-
-
-def _memory_mb(field: str) -> float:
-    """Returns VmRSS, what is resident, or VmHWM, the most that ever was."""
-    # Not getrusage: its maximum outlives exec, and so counts the parent's memory.
-    status = Path("/proc/self/status").read_text()
-    return int(status.split(f"{field}:")[1].split()[0]) * 1024 / 1e6
+    return Figures(done, seconds, cpu_seconds, start_mb, memory_mb("VmHWM"))
 
 
 def copy_clips(source: str, clips_dir: Path, count: int) -> None:
@@ -173,16 +157,10 @@ def grow(
 GROWN = ("clips", "seconds", "ms/clip", "x", "CPU ms/clip", "x", "peak MB", "x", "at start MB")
 
 
-def _at_least(least: int, text: str) -> int:
-    if (number := int(text)) < least:
-        raise argparse.ArgumentTypeError(f"expected at least {least}, got {number}")
-    return number
-
-
 def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    positive = functools.partial(_at_least, 1)
-    clips = functools.partial(_at_least, 3)  # one for each split
+    positive = functools.partial(at_least, 1)
+    clips = functools.partial(at_least, 3)  # one for each split
     add = functools.partial(parser.add_argument, metavar="N")
     add("--clips", metavar="DIR", help="videos to compare on; default: 50 of the sample library")
     add("--count", type=clips, default=500, help="clips to compare on; default: 500")

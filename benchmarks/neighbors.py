@@ -8,16 +8,16 @@ answer some of them and are scaled up; such figures have a ~.
 import argparse
 import importlib
 import importlib.util
-import multiprocessing
-import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import faiss
 import numpy as np
+from measuring import in_a_process, memory_mb
 
 from components.bulk_inferrer import index, neighbors
 from pipeline import console
@@ -146,7 +146,7 @@ def measure(way: str, count: int, dim: int, k: int) -> Figures | None:
     except index.RecallError:
         return None
     seconds = (time.perf_counter() - started) * (count / len(rows))
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    peak_mb = memory_mb("VmHWM")
     truth = numpy_blocks(vectors, sample, k)
     of_sample = found if scaled else found[sample]
     hits = (of_sample[:, :, np.newaxis] == truth[:, np.newaxis]).sum()
@@ -179,13 +179,13 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _show(size: int, dim: int, k: int, rounds: int) -> None:
-    spawn = multiprocessing.get_context("spawn")
     installed = [way for way, (*_, needs) in WAYS.items() if importlib.util.find_spec(needs)]
     measured: dict[str, list[Figures | None]] = {way: [] for way in installed}
     for _ in range(rounds):
         for way in installed:
-            with ProcessPoolExecutor(1, mp_context=spawn) as process:
-                measured[way].append(process.submit(measure, way, size, dim, k).result())
+            with tempfile.TemporaryDirectory() as folder:
+                log = Path(folder, "log")
+                measured[way].append(in_a_process(log, measure, way, size, dim, k))
     best = {way: min(filter(None, found), default=None) for way, found in measured.items()}
     baseline = best[_BASELINE]
     assert baseline is not None  # exact

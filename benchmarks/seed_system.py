@@ -6,19 +6,17 @@ embedding is what the network averages over time and space.
 """
 
 import contextlib
-import multiprocessing
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
+from measuring import in_a_process
 
 from components import features
 from components.clip_example_gen import archive
-from pipeline import console
 from pipeline.config import PipelineConfig
 
 #: Least height and width of its frames, in pixels: four times halved, one is left.
@@ -71,14 +69,11 @@ def open_source(config: PipelineConfig) -> archive.Archive:
 
 def run(job: Job) -> Outcome:
     """Trains and measures in a process of its own."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as process:
-        return process.submit(_run_here, job).result()
+    return in_a_process(job.log_file, _run_here, job)
 
 
 def _run_here(job: Job) -> Outcome:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with console.quiet(job.log_file), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         table = pq.read_table(job.clips_file).to_pylist()
         clips = [clip for clip in table if clip["split"] in features.SPLITS]
         paths = _fetch([clip["member"] for clip in clips], job.config, stack)

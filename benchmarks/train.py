@@ -6,17 +6,14 @@ does hits both alike. benchmarks/README.md explains the table.
 
 import argparse
 import functools
-import multiprocessing
-import os
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 from ingest import copy_clips, make_sample
+from measuring import at_least, in_a_process
 from train_networks import (
     FIRST,
     LATER,
@@ -31,28 +28,14 @@ from train_networks import (
 from components.clip_example_gen import archive
 from pipeline import console
 
-_Result = TypeVar("_Result")
-
-
-def in_a_process(work: Callable[[Job], _Result], job: Job) -> _Result:
-    """Returns what `work(job)` does, in a new process; libraries' output goes to a log file."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as process:
-        return process.submit(_quietly, work, job).result()
-
-
-def _quietly(work: Callable[[Job], _Result], job: Job) -> _Result:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with console.quiet(Path(job.work_dir, "log")):
-        return work(job)
-
 
 def compare(job: Job, rounds: int, say: Callable[[str], None]) -> list[list[str]]:
     """Measures both networks `rounds` times in turn; returns a row for each way to feed them."""
     found: dict[str, list[Speed]] = {}
+    log = Path(job.work_dir, "log")
     for turn in range(1, rounds + 1):
         for work in (measure_tutorial, measure_ours):
-            for name, speed in in_a_process(work, job).items():
+            for name, speed in in_a_process(log, work, job).items():
                 found.setdefault(name, []).append(speed)
                 say(f"round {turn} of {rounds}, {name}: {speed.steps_per_sec:.2f} steps/s")
 
@@ -89,20 +72,14 @@ COMPARED = (
 )  # fmt: skip
 
 
-def _at_least(least: int, text: str) -> int:
-    if (number := int(text)) < least:
-        raise argparse.ArgumentTypeError(f"expected at least {least}, got {number}")
-    return number
-
-
 def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    positive = functools.partial(_at_least, 1)
+    positive = functools.partial(at_least, 1)
     add = functools.partial(parser.add_argument, metavar="N")
     add("--clips", metavar="DIR", help="videos to train on; default: 50 of the sample library")
     add("--steps", type=positive, default=10, help="in each measurement; default: 10")
     add("--rounds", type=positive, default=3, help="default: 3")
-    size = functools.partial(_at_least, 32)
+    size = functools.partial(at_least, 32)
     add("--image-size", type=size, default=224, help="pixels; default: 224, the tutorial's")
     add("--batch-size", type=positive, default=8, help="clips in a step; default: 8, likewise")
     add("--work-dir", metavar="DIR", help="for temporary files; default: the system's")
@@ -125,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         except archive.SourceError as error:
             parser.error(str(error))
         job = Job(str(clips_dir), work_dir, args.steps, args.batch_size, args.image_size)
-        in_a_process(prepare, job)
+        in_a_process(Path(work_dir, "log"), prepare, job)
         rows = compare(job, args.rounds, say)
         say(
             f"\n{args.steps} steps of {args.batch_size} clips of "

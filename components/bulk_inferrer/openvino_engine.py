@@ -1,12 +1,16 @@
 """Embeds with OpenVINO, in bfloat16 where the processor computes in it; an optional engine."""
 
+import sys
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import openvino
 import tensorflow as tf
 
 from components import embedder
+
+# Without this package openvino sends nobody its usage statistics: it has a stub in its place.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+import openvino  # noqa: E402
 
 
 class OpenVinoEmbedder(embedder.Embedder):

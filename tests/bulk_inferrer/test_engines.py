@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -62,6 +64,19 @@ def test_openvino_gives_the_vectors_of_tensorflow(model_dir, clips):
     assert found.vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1, atol=1e-6)
     assert np.sum(expected.vectors * found.vectors, axis=1).min() > 0.999
+
+
+@needs_openvino
+def test_openvino_sends_no_statistics():
+    """Loading it starts no process, and leaves the package that would send them alone."""
+    code = (
+        "import multiprocessing, sys\n"
+        "multiprocessing.process.BaseProcess.start = lambda self: sys.exit('a process')\n"
+        "from components.bulk_inferrer import openvino_engine\n"
+        "assert sys.modules['openvino_telemetry'] is None\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @needs_openvino
