@@ -1,6 +1,7 @@
 """Nearest neighbors by cosine: exact, or in a large library by an index."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import faiss
@@ -205,7 +206,8 @@ class Searcher:
     def _score(self, rows: np.ndarray, found: np.ndarray) -> np.ndarray:
         """Returns float32 [q, c], the cosines; -2 for candidates that an index did not find."""
         scores = np.empty(found.shape, np.float32)
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
+
+        def score(start: int) -> None:
             part = slice(start, start + _ROWS_AT_ONCE)
             # einsum adds up every pair alike, so that equal vectors tie.
             exact = np.einsum(
@@ -214,6 +216,9 @@ class Searcher:
                 self._vectors[found[part]].astype(np.float64),
             )
             scores[part] = np.clip(exact, -1, 1)
+
+        with ThreadPoolExecutor(faiss.omp_get_max_threads()) as threads:  # as FAISS itself
+            list(threads.map(score, range(0, len(rows), _ROWS_AT_ONCE)))
         scores[found < 0] = -2
         return scores
 
