@@ -139,10 +139,10 @@ def _make_parser() -> argparse.ArgumentParser:
     add = functools.partial(parser.add_argument, metavar="N")
     add("--clips", metavar="DIR", help="videos to embed; default: 100 of the sample library")
     library = functools.partial(at_least, 20)
-    add("--library", type=library, default=200, help="clips of the smaller library; default: 200")
+    add("--library", type=library, default=100, help="clips of the smaller library; default: 100")
     add("--rounds", type=functools.partial(at_least, 1), default=1, help="default: 1")
     size = functools.partial(at_least, 32)
-    add("--image-size", type=size, default=112, help="pixels; default: 112")
+    add("--image-size", type=size, default=224, help="pixels; default: 224")
     add("--work-dir", metavar="DIR", help="for temporary files; default: the system's")
     return parser
 

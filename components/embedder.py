@@ -96,7 +96,9 @@ class Embedder:
 def read_examples(pattern: str) -> Iterator[bytes]:
     """Yields the serialized Examples of all TFRecord files that match, by file name."""
     files = sorted(tf.io.gfile.glob(pattern))
-    return tf.data.TFRecordDataset(files).as_numpy_iterator()
+    options = tf.data.Options()
+    options.autotune.enabled = False  # there is nothing to tune; its end may take half a second
+    return tf.data.TFRecordDataset(files).with_options(options).as_numpy_iterator()
 
 
 def model_id(model_dir: str) -> str:

@@ -43,7 +43,9 @@ class OpenVinoEmbedder(embedder.Embedder):
             clip, window = place
             of_clips[clip][window] = request.get_output_tensor().data[0]
 
-        requests = openvino.AsyncInferQueue(self._compiled)
+        # Twice as many as run at once: some wait while the next are decoded.
+        running = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        requests = openvino.AsyncInferQueue(self._compiled, 2 * running)
         requests.set_callback(keep)
         dim = self._compiled.output().shape[1]
         for batch in embedder.batches(examples, embedder.BATCH_SIZE):
