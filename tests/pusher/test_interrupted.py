@@ -4,9 +4,12 @@ import contextlib
 import errno
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,14 +19,28 @@ from tests.published_library import make_inputs, publish_next
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PUBLISH_FOREVER = """
-import sys
-from pathlib import Path
-from tests.published_library import make_inputs, publish_next
-inputs = make_inputs(Path(sys.argv[2]), seed=1)
+# Forks a writer for each line it reads: the seconds after which that writer is killed. It publishes
+# one version after another, of two libraries by turns.
+PUBLISH_BY_TURNS = """
+import json, os, signal, sys, time
+import pyarrow.dataset  # slow: once, before the forks
+from components.pusher import publish
+from tests.published_library import publish_next
+libraries = [
+    (publish.Parts(*parts[:-1], parts[-1].encode()), publish.Facts(*facts))
+    for parts, facts in json.loads(sys.argv[2])
+]
 print("ready", flush=True)
-while True:
-    publish_next(sys.argv[1], keep_versions=1, **inputs)
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        while True:
+            for library in libraries:
+                publish_next(sys.argv[1], *library, keep_versions=2)
+    time.sleep(float(line))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    print("killed", flush=True)
 """
 
 # Forks a writer for each line it reads: the number of the step at which that writer kills itself.
@@ -110,23 +127,68 @@ def test_writer_killed_at_any_step_leaves_whole_versions(tmp_path):
     assert killed_before_switch and killed_after_switch
 
 
-@pytest.mark.parametrize("num_versions", [2, 5])
-def test_reader_beside_a_writer_sees_whole_versions(num_versions, tmp_path):
-    """While a writer publishes and is killed, the live version is whole and only rises."""
+class Reader(threading.Thread):
+    """Asks the live version fifty times a second, until it is stopped.
+
+    Attributes:
+      answers: of each asking the version, its model, and what it recommended.
+      error: what was raised, if anything.
+    """
+
+    def __init__(self, push_dir, clip_id):
+        super().__init__()
+        self.answers = []
+        self.error = None
+        self.stopped = threading.Event()
+        self._push_dir = push_dir
+        self._clip_id = clip_id
+
+    def run(self):
+        due = time.monotonic()
+        try:
+            while not self.stopped.wait(max(0.0, due - time.monotonic())):
+                with published.open_published(self._push_dir) as live:
+                    model_id, answer = live.manifest.model_id, live.recommend(self._clip_id)
+                self.answers.append((live.version, model_id, tuple(answer)))
+                due += 1 / 50
+        except Exception as error:
+            self.error = error
+
+
+def test_readers_beside_writers_killed_at_random_moments(tmp_path):
+    """A reader asks all the time while twenty writers are killed, each at a random moment.
+
+    Every answer is whole and of one library, versions only rise, and the next writer clears up.
+    """
     out = tmp_path / "out"
-    publish_next(out, **make_inputs(tmp_path / "first"))
-    seen = 1
-    with running(PUBLISH_FOREVER, out, tmp_path / "more") as writer:
-        assert writer.stdout.readline() == "ready\n"
-        while seen < num_versions:
-            assert writer.poll() is None
-            live = published.open_published(out)
-            live.verify()
-            assert live.version >= seen
-            seen = live.version
-    published.open_published(out).verify()
-    newest = publish_next(out, **make_inputs(tmp_path / "last", seed=9))
-    assert published.open_published(out).version == newest > seen
+    libraries = [make_inputs(tmp_path / str(seed), seed=seed) for seed in range(2)]
+    expected = {}
+    for library in libraries:
+        version = publish_next(out, **library)
+        with published.open_published(out) as live:
+            expected[live.manifest.model_id] = tuple(live.recommend("v_Rise_g02_c01"))
+    assert len(set(expected.values())) == 2
+    told = json.dumps(
+        [((*a["parts"][:-1], a["parts"].statistics.decode()), a["facts"]) for a in libraries]
+    )
+    rng = random.Random(0)
+    reader = Reader(out, "v_Rise_g02_c01")
+    with running(PUBLISH_BY_TURNS, out, told) as writers:
+        assert writers.stdout.readline() == "ready\n"
+        reader.start()
+        for _ in range(20):
+            print(rng.uniform(0.0, 0.3), file=writers.stdin, flush=True)
+            assert writers.stdout.readline() == "killed\n"
+    reader.stopped.set()
+    reader.join()
+    assert reader.error is None
+    assert all(answer == expected[model] for _, model, answer in reader.answers)
+    seen = [number for number, *_ in reader.answers]
+    assert seen == sorted(seen) and len(set(seen)) > 5
+    older, newest = (publish_next(out, keep_versions=2, **library) for library in libraries)
+    assert newest > older > seen[-1] >= version
+    assert {path.name for path in out.iterdir()} == {"CURRENT", ".lock", str(older), str(newest)}
+    assert published.rollback(out) == published.current_version(out) == older
 
 
 @pytest.fixture
