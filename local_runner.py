@@ -11,11 +11,9 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 from components import published
-from components.clip_example_gen import archive, selection
-from pipeline import console, options
+from pipeline import console, options, planning
 from pipeline.config import PipelineConfig, code_version
 
 PIPELINE_NAME = "clip-recommender"
@@ -24,26 +22,9 @@ DONE, FAILED, BAD_INPUT, NOT_BLESSED = 0, 1, 2, 3
 #: What the sample library's clips need; other sources take the options' own defaults.
 SAMPLE_SETTINGS = {"image_size": 64, "epochs": 30}
 
-LOCAL_BEAM_ARGS = (
-    # Threads in this process: OpenCV, TensorFlow and FAISS release the interpreter's lock.
-    "--direct_running_mode=multi_threading",
-    "--direct_num_workers=0",
-    # Without an image TFX packs itself for remote workers, seconds for each stage.
-    "--sdk_container_image=none",
-)
-
 
 class BadInput(Exception):
     """What was asked for cannot be done; one line says why."""
-
-
-class Plan(NamedTuple):
-    """What a run starts from, known before any work is done."""
-
-    clips_per_split: dict[str, int]
-    data_version: str
-    live: published.Published | None
-    run_fingerprint: str
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -80,14 +61,13 @@ def _run(config: PipelineConfig, board: console.Board) -> tuple[int, list[tuple[
     if not config.source:
         config = dataclasses.replace(config, source=_sample_library(config, board))
     try:
-        plan = _plan(config, board)
+        with board.stage("Source"):
+            plan = planning.make_plan(config)
     except ValueError as error:
-        raise BadInput(str(error)) from error
-    if config.reuse_model and not plan.live:
-        raise BadInput(f"--reuse-model: expected a published version; none in {config.push_dir}")
-    if plan.live and plan.live.manifest.run_fingerprint == plan.run_fingerprint:
-        return DONE, [("already up to date", f"nothing changed since {plan.live.location}")]
-    result = _run_pipeline(config, plan, board)
+        raise BadInput(options.as_option(str(error))) from error
+    if plan.up_to_date:
+        return DONE, [("already up to date", plan.finding)]
+    result = _run_pipeline(config, plan.facts, board)
     clips = ", ".join(f"{split} {count}" for split, count in plan.clips_per_split.items())
     rows = [
         ("clips", clips),
@@ -111,40 +91,7 @@ def _sample_library(config: PipelineConfig, board: console.Board) -> str:
     return str(path)
 
 
-def _plan(config: PipelineConfig, board: console.Board) -> Plan:
-    """Lists the source and assigns the splits; raises ValueError where that cannot be done."""
-    with (
-        board.stage("Source"),
-        archive.open_archive(
-            config.source,
-            timeout_sec=config.fetch_timeout,
-            download_dir=archive.download_dir(config.store_dir),
-            beam_args=config.beam_args,
-        ) as opened,
-    ):
-        selected = selection.select(
-            opened,
-            classes=config.classes,
-            split=config.split,
-            split_fractions=config.split_fractions,
-            clips_per_class=config.clips_per_class,
-            seed=config.seed,
-        )
-    live = None
-    if published.current_version(config.push_dir):
-        with published.open_published(config.push_dir) as live:
-            pass  # its manifest says all that a plan needs
-    return Plan(
-        clips_per_split={split: len(refs) for split, refs in selected.assigned.items()},
-        data_version=selected.data_version,
-        live=live,
-        run_fingerprint=config.fingerprint(
-            selected.data_version, code_version("components", "pipeline", "schema/schema.pbtxt")
-        ),
-    )
-
-
-def _run_pipeline(config: PipelineConfig, plan: Plan, board: console.Board) -> dict:
+def _run_pipeline(config: PipelineConfig, facts: planning.RunFacts, board: console.Board) -> dict:
     """Runs the DAG; returns what Pusher says."""
     with board.stage("TFX"):  # imports take seconds
         from pipeline import local, pipeline
@@ -152,24 +99,13 @@ def _run_pipeline(config: PipelineConfig, plan: Plan, board: console.Board) -> d
     output_dir = Path(config.output_dir).resolve()
     dag = pipeline.create_pipeline(
         config,
-        pipeline.RunFacts(
-            data_version=plan.data_version,
-            live_version=str(plan.live.version) if plan.live else "",
-            live_fingerprint=plan.live.manifest.run_fingerprint if plan.live else "",
-            run_fingerprint=plan.run_fingerprint,
-        ),
+        facts,
         name=PIPELINE_NAME,
         root=str(output_dir / "pipeline"),
         metadata_path=str(output_dir / "metadata.sqlite"),
-        beam_args=_beam_args(config),
     )
     outputs = local.run_pipeline(dag, board, pipeline.UNCACHED_NODES)
     return json.loads(Path(outputs["Pusher"]["pushed"][0].uri, "result.json").read_text())
-
-
-def _beam_args(config: PipelineConfig) -> tuple[str, ...]:
-    elsewhere = any(argument.startswith("--runner") for argument in config.beam_args)
-    return config.beam_args if elsewhere else (*LOCAL_BEAM_ARGS, *config.beam_args)
 
 
 def _summary(config: PipelineConfig) -> list[tuple[str, str]]:

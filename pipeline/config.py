@@ -68,6 +68,9 @@ class PipelineConfig:
         metavar="DIR",
         shapes_result=False,
     )
+    data_version: str = knob(
+        "", "any text; another one makes all be read and trained anew", metavar="TEXT"
+    )
     classes: int | tuple[str, ...] = knob(
         10,
         "how many classes, first by name, or their names, comma-separated",
@@ -215,7 +218,7 @@ class PipelineConfig:
             )
         for name, folder in _FOLDERS.items():
             if not getattr(self, name):
-                object.__setattr__(self, name, str(Path(self.output_dir) / folder))
+                object.__setattr__(self, name, join(self.output_dir, folder))
 
     def result_settings(self) -> dict[str, Any]:
         """Returns, ready for JSON, the settings on which the published result depends."""
@@ -229,6 +232,11 @@ class PipelineConfig:
         """Returns a sha256 hex digest of all that decides what a run publishes."""
         facts = [self.result_settings(), data_version, code_version]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def join(folder: str, name: str) -> str:
+    """Returns the path of a name in a folder, or its URL where the folder is one."""
+    return f"{folder.rstrip('/')}/{name}" if "://" in folder else str(Path(folder) / name)
 
 
 def code_version(*packages: str) -> str:

@@ -16,7 +16,13 @@ def make_parser(description: str) -> OptionParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    for field in dataclasses.fields(PipelineConfig):
+    add_options(parser, PipelineConfig)
+    return parser
+
+
+def add_options(parser: argparse.ArgumentParser, settings: type) -> None:
+    """Adds one option for each field of a dataclass that is declared with knobs."""
+    for field in dataclasses.fields(settings):
         knob = field.metadata
         kind: dict[str, Any] = {
             "type": _named(knob["parse"]),
@@ -26,13 +32,12 @@ def make_parser(description: str) -> OptionParser:
         if knob["parse"] is bool:
             kind = {"action": argparse.BooleanOptionalAction}
         parser.add_argument(
-            _option(field.name),
+            _option(field),
             dest=field.name,
             default=argparse.SUPPRESS,
             help=knob["help"] + _default_note(field),
             **kind,
         )
-    return parser
 
 
 def parse_settings(parser: OptionParser, argv: list[str] | None) -> dict[str, Any]:
@@ -43,19 +48,32 @@ def parse_settings(parser: OptionParser, argv: list[str] | None) -> dict[str, An
     }
 
 
-def make_config(parser: OptionParser, settings: dict[str, Any]) -> PipelineConfig:
-    """Makes the configuration; exits with 2 and one line where a setting is out of bounds."""
+def make_config(parser: OptionParser, settings: dict[str, Any], kind: type = PipelineConfig) -> Any:
+    """Makes a configuration; exits with 2 and one line where a setting is out of bounds.
+
+    Args:
+      parser: says what is wrong.
+      settings: by name; those that are no fields of `kind` are passed over.
+      kind: the configuration's dataclass.
+    """
+    names = {field.name for field in dataclasses.fields(kind)}
     try:
-        return PipelineConfig(**settings)
+        return kind(**{name: value for name, value in settings.items() if name in names})
     except ValueError as error:
-        name, _, message = str(error).partition(": ")
-        parser.error(f"{_option(name)}: {message}")
+        parser.error(as_option(str(error), kind))
 
 
-def _option(name: str) -> str:
+def as_option(message: str, kind: type = PipelineConfig) -> str:
+    """Names the setting that an error begins with as its option: "k: ..." as "--k: ..."."""
+    name, colon, rest = message.partition(": ")
+    known = {field.name: field for field in dataclasses.fields(kind)}
+    return f"{_option(known[name])}{colon}{rest}" if name in known else message
+
+
+def _option(field: dataclasses.Field) -> str:
     # What is repeated is named in the singular: --beam-arg, twice.
-    singular = name.removesuffix("s") if name == "beam_args" else name
-    return "--" + singular.replace("_", "-")
+    name = field.name.removesuffix("s") if field.metadata["repeatable"] else field.name
+    return "--" + name.replace("_", "-")
 
 
 def _named(parse: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -1,6 +1,5 @@
 """The whole DAG on one page: wiring only."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -22,28 +21,20 @@ from components.retrieval_evaluator.component import RetrievalEvaluator
 from components.trainer.settings import TrainSettings
 from pipeline import evaluation
 from pipeline.config import PipelineConfig, code_version
+from pipeline.planning import RunFacts
 
 _SCHEMA_FILE = Path(__file__).resolve().parent.parent / "schema" / "schema.pbtxt"
 
+LOCAL_BEAM_ARGS = (
+    # Threads in this process: OpenCV, TensorFlow and FAISS release the interpreter's lock.
+    "--direct_running_mode=multi_threading",
+    "--direct_num_workers=0",
+    # Without an image TFX packs itself for remote workers, seconds for each stage.
+    "--sdk_container_image=none",
+)
+
 #: Nodes that act on the world: every run runs them, while the others may come from the cache.
 UNCACHED_NODES = frozenset({"Pusher"})
-
-
-@dataclasses.dataclass(frozen=True)
-class RunFacts:
-    """What a run knows of the world before it starts.
-
-    Attributes:
-      data_version: the source's fingerprint.
-      live_version: the published version's name, "" before the first.
-      live_fingerprint: `run_fingerprint` of the run that published it.
-      run_fingerprint: digest of all that decides what this run publishes.
-    """
-
-    data_version: str
-    live_version: str
-    live_fingerprint: str
-    run_fingerprint: str
 
 
 def create_pipeline(
@@ -53,7 +44,6 @@ def create_pipeline(
     name: str,
     root: str,
     metadata_path: str | None = None,
-    beam_args: tuple[str, ...] = (),
 ) -> pipeline.Pipeline:
     """Wires the components.
 
@@ -63,7 +53,6 @@ def create_pipeline(
       name: of the pipeline.
       root: folder or URI below which artifacts are written.
       metadata_path: SQLite database of ML Metadata; None where the platform has its own.
-      beam_args: options for every Beam stage.
     """
     champion = Champion(
         push_dir=config.push_dir,
@@ -84,8 +73,14 @@ def create_pipeline(
         metadata_connection_config=(
             metadata.sqlite_metadata_connection_config(metadata_path) if metadata_path else None
         ),
-        beam_pipeline_args=list(beam_args),
+        beam_pipeline_args=_beam_args(config),
     )
+
+
+def _beam_args(config: PipelineConfig) -> list[str]:
+    """Returns the options of every Beam stage: the settings', and DirectRunner's unless named."""
+    elsewhere = any(argument.startswith("--runner") for argument in config.beam_args)
+    return [*(() if elsewhere else LOCAL_BEAM_ARGS), *config.beam_args]
 
 
 def _data_nodes(config: PipelineConfig, facts: RunFacts, champion: Champion) -> list[BaseNode]:

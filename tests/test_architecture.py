@@ -23,6 +23,8 @@ RUNNERS = {"local_runner", "kubeflow_runner", "recommend"}
 HOMES = {
     "tfx": (
         "pipeline/*.py",
+        "pipeline/kubeflow/compile.py",
+        "pipeline/kubeflow/entrypoint.py",
         "components/artifacts.py",
         "components/*/component.py",
         "components/*/executor.py",

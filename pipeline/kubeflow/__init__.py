@@ -1,0 +1,1 @@
+"""Open-source Kubeflow Pipelines 2.x: the pipeline compiled, run in containers, submitted."""
