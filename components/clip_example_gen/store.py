@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 
+from components import filesystems
+
 _SUFFIX = ".parquet"
 #: Rows are held until they come to this, then written as a row group: what a reader holds.
 _ROW_GROUP_BYTES = 16 << 20
@@ -68,9 +70,9 @@ class ClipStore:
     """The parts in a folder."""
 
     def __init__(self, root: str) -> None:
-        """Takes a local path or a URI that `pyarrow.fs` knows, such as s3:// or gs://."""
+        """Takes a local path, s3:// or gs://."""
         self._uri = root if "://" in root else os.path.abspath(root)
-        self._filesystem, self._root = pyarrow.fs.FileSystem.from_uri(self._uri)
+        self._filesystem, self._root = filesystems.open_filesystem(self._uri)
 
     def __reduce__(self) -> tuple:
         """Pickles the place, not the connection."""

@@ -70,7 +70,8 @@ def publish(
       ask: is given the staged version, whole; raises if it does not answer as it should.
 
     Returns:
-      The version's number.
+      The version's number. Where a killed writer made this very version live and could not say so,
+      its number.
 
     Raises:
       published.ConflictError: another run has published meanwhile.
@@ -79,6 +80,8 @@ def publish(
     """
     store = published.open_store(push_dir)
     with store.writing() as staging:
+        if done := _made_live_before(push_dir, facts, live_version):
+            return done
         store.check_current(live_version)  # before any work, and once more in the switch
         shutil.copytree(parts.model_dir, staging / published.MODEL_DIR)
         _write_tables(staging, parts, facts.model_id)
@@ -94,6 +97,19 @@ def publish(
         store.switch(version, expected=live_version)
         store.prune(keep_versions)
     return version
+
+
+def _made_live_before(push_dir: str, facts: Facts, parent: int | None) -> int | None:
+    """Returns the live version if it is this one: a task that is tried again may have done it."""
+    if published.current_version(push_dir) in (None, parent):
+        return None
+    with published.open_published(push_dir) as live:
+        same = (live.manifest.model_id, live.manifest.run_fingerprint, live.manifest.parent) == (
+            facts.model_id,
+            facts.run_fingerprint,
+            parent,
+        )
+    return live.version if same else None
 
 
 def _write_tables(staging: Path, parts: Parts, model_id: str) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import datetime
 import json
 import logging
-import os
 import uuid
 import zipfile
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.fs
 
+from components import filesystems
 from components.trainer import weights
 
 _SUFFIX = ".npz"
@@ -40,14 +40,13 @@ class CheckpointStore:
     """The checkpoint of one training in a folder that others share: one file, replaced whole."""
 
     def __init__(self, root: str, name: str) -> None:
-        """Takes the folder, a path or a URI that `pyarrow.fs` knows, and what names the training.
+        """Takes the folder, a path, s3:// or gs://, and what names the training.
 
         Args:
           root: made if need be.
           name: of the training: another one never reads its checkpoint.
         """
-        uri = root if "://" in root else os.path.abspath(root)
-        self._filesystem, self._root = pyarrow.fs.FileSystem.from_uri(uri)
+        self._filesystem, self._root = filesystems.open_filesystem(root)
         self._path = f"{self._root}/{name}{_SUFFIX}"
 
     def load(self) -> Checkpoint | None:

@@ -7,10 +7,11 @@ backend/src/v2/component/launcher_v2.go, 2.0 to 2.17):
 - input artifacts come without their type, which stands in the inputs' spec;
 - artifacts have URIs of object stores, and lie in the container at /minio/, /s3/ and /gcs/, from
   where outputs are uploaded;
+- the folders of outputs are not there;
 - in what it reads back, a null is an error.
 
 Where Beam runs elsewhere, its workers cannot see the container's folders: stages that run on Beam
-keep their gs:// and s3:// URIs.
+keep their gs:// and s3:// URIs, for temporary files, too.
 """
 
 import argparse
@@ -41,15 +42,28 @@ def main(argv: list[str] | None = None) -> None:
     )
     remote = _runs_elsewhere(beam_args) and _runs_on_beam(args.executor_class_path)
     repair_input(executor_input, spec, check_remote if remote else to_path)
+    output_file = Path(executor_input["outputs"]["outputFile"])
+    places = [
+        found["artifacts"][0]["uri"] for found in executor_input["outputs"]["artifacts"].values()
+    ]
+    if remote:
+        # TFX puts temporary files beside this one.
+        executor_input["outputs"]["outputFile"] = f"{os.path.dirname(places[0])}/{output_file.name}"
+    else:
+        for place in places:
+            os.makedirs(place, exist_ok=True)
 
-    # Brings TFX: not before the input is good.
+    # Bring TFX: not before the input is good.
+    from tfx.dsl.io import fileio
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
     args.json_serialized_invocation_args = json.dumps(executor_input)
     args.json_serialized_inputs_spec_args = json.dumps(spec)
     kubeflow_v2_run_executor.main((args, beam_args))
-    path = Path(executor_input["outputs"]["outputFile"])
-    path.write_text(json.dumps(repair_output(json.loads(path.read_text()))))
+    with fileio.open(executor_input["outputs"]["outputFile"]) as file:
+        said = json.load(file)
+    output_file.parent.mkdir(parents=True, exist_ok=True)
+    output_file.write_text(json.dumps(repair_output(said)))
 
 
 def repair_input(

@@ -6,7 +6,6 @@ Called by Kubeflow's launcher; its outputs are parameters of the stages, see `co
 import argparse
 import dataclasses
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ def main(argv: list[str] | None = None) -> int:
         "--executor_input", type=json.loads, required=True, help="what the launcher hands over"
     )
     args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     given = args.executor_input["inputs"]["parameterValues"]
     try:
         config = make_config(args.settings, given)
@@ -31,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    logging.info("%s%s", "already up to date: " if plan.up_to_date else "", plan.finding)
+    print("already up to date:" if plan.up_to_date else "new:", plan.finding, flush=True)
     from pipeline.kubeflow import compile  # brings TFX: not before the settings are good
 
     outputs = compile.stage_parameters(config, plan.facts)
@@ -52,12 +50,16 @@ def make_config(settings: dict[str, Any], given: dict[str, Any]) -> PipelineConf
     Raises:
       ValueError: names the setting, what was expected and what came.
     """
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(PipelineConfig):
-        value = settings[field.name]
-        values[field.name] = tuple(value) if isinstance(value, list) else value
-        if field.name in given:
-            values[field.name] = _read(field, given[field.name])
+    fields = {field.name: field for field in dataclasses.fields(PipelineConfig)}
+    if unknown := settings.keys() - fields.keys():
+        raise ValueError(
+            f"settings: expected those of the image's code; got {', '.join(sorted(unknown))} too: "
+            "compile the pipeline with the code that is in the image"
+        )
+    values = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
+    }
+    values |= {name: _read(fields[name], given[name]) for name in fields.keys() & given.keys()}
     return PipelineConfig(**values)
 
 

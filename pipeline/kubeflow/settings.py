@@ -6,9 +6,10 @@ import re
 from pipeline.knobs import check, knob, number, whole
 
 #: Of a container image: registry and path, then a tag or a digest.
+_PATH = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
 _IMAGE = re.compile(
-    r"(?P<name>[a-z0-9]+([._:-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*)"
-    r"(:(?P<tag>\w[\w.-]{0,127}))?(@sha256:(?P<digest>[0-9a-f]{64}))?"
+    rf"(?:[\w.-]+(?::\d+)?/)?{_PATH}(?:/{_PATH})*"
+    r"(?P<tag>:\w[\w.-]{0,127})?(?P<digest>@sha256:[0-9a-f]{64})?"
 )
 _PIPELINE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -66,8 +67,7 @@ class KubeflowConfig:
         for field in dataclasses.fields(self):
             check(field, getattr(self, field.name))
         _match("pipeline_name", _PIPELINE_NAME, self.pipeline_name, "lowercase letters, digits, -")
-        found = _IMAGE.fullmatch(self.image)
-        if not found or not (found["tag"] or found["digest"]):
+        if not is_image(self.image):
             raise ValueError(
                 "image: expected registry/name:tag or registry/name@sha256:digest; "
                 f"got {self.image!r}"
@@ -97,6 +97,12 @@ class KubeflowConfig:
             name, equals, _ = variable.partition("=")
             if not equals or not _ENV_NAME.fullmatch(name):
                 raise ValueError(f"env_vars: expected NAME=VALUE; got {variable!r}")
+
+
+def is_image(text: str) -> bool:
+    """Tells whether a text names a container image, with a tag or a digest."""
+    found = _IMAGE.fullmatch(text)
+    return found is not None and bool(found["tag"] or found["digest"])
 
 
 def _match(name: str, pattern: re.Pattern, value: str, expected: str) -> None:

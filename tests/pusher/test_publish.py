@@ -202,3 +202,15 @@ def test_pages_are_part_of_the_version(tmp_path):
     publish_next(out, **make_inputs(tmp_path / "in"), add_pages=add)
     assert "gallery/index.html" in published.open_published(out).manifest.files
     assert (out / "1" / "gallery" / "index.html").read_text() == "version 1"
+
+
+def test_a_writer_that_is_tried_again_says_what_it_published(tmp_path):
+    """A task that was killed after the switch finds its own version live, not a rival's."""
+    out, inputs = tmp_path / "out", make_inputs(tmp_path / "in")
+    for live_version in (None, 1):
+        first = publish_next(out, live_version=live_version, **inputs)
+        assert publish_next(out, live_version=live_version, **inputs) == first
+        assert published.list_versions(out)[-1] == published.current_version(out) == first
+    other = make_inputs(tmp_path / "other", seed=1)
+    with pytest.raises(published.ConflictError, match="expected version 1 to be live; got"):
+        publish_next(out, live_version=1, **other)
