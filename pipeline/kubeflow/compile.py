@@ -79,6 +79,8 @@ def compile_pipeline(config: PipelineConfig, platform: KubeflowConfig) -> str:
     spec = _stages_spec(config, _NO_FACTS, platform)
     for name in pipeline.UNCACHED_NODES:
         del spec["root"]["dag"]["tasks"][name]["cachingOptions"]
+    if platform.pipeline_root:  # the server passes over it; `submit` gives it to each run
+        spec["defaultPipelineRoot"] = platform.pipeline_root
     _nest(spec, config, platform)
     for label, executor in spec["deploymentSpec"]["executors"].items():
         executor["container"] |= platform_spec.container(platform, label)

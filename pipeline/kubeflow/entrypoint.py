@@ -7,6 +7,7 @@ backend/src/v2/component/launcher_v2.go, 2.0 to 2.17):
 - input artifacts come without their type, which stands in the inputs' spec;
 - artifacts have URIs of object stores, and lie in the container at /minio/, /s3/ and /gcs/, from
   where outputs are uploaded;
+- of metadata, lists and structs come back wrapped, {"list": [...]} and {"struct": {...}};
 - the folders of outputs are not there;
 - in what it reads back, a null is an error.
 
@@ -91,7 +92,8 @@ def repair_input(
                 artifact["uri"] = locate(artifact["uri"])
             except ValueError as error:
                 raise ValueError(f"artifact {name}: {error}") from error
-            artifact["metadata"] = _map_strings(artifact.get("metadata", {}), _if_uri(locate))
+            metadata = {key: _unwrap(value) for key, value in artifact.get("metadata", {}).items()}
+            artifact["metadata"] = _map_strings(metadata, _if_uri(locate))
 
 
 def repair_output(executor_output: dict[str, Any]) -> dict[str, Any]:
@@ -126,6 +128,12 @@ def check_remote(uri: str) -> str:
 
 def _if_uri(locate: Callable[[str], str]) -> Callable[[str], str]:
     return lambda text: locate(text) if text.startswith(tuple(_FOLDERS)) else text
+
+
+def _unwrap(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) == 1:
+        return value.get("list", value.get("struct", value))
+    return value
 
 
 def _map_strings(value: Any, change: Callable[[str], str]) -> Any:

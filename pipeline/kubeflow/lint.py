@@ -6,7 +6,7 @@ only when a task starts. Here it is in one place.
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
 import yaml
@@ -190,6 +190,7 @@ def _inputs(where: str, task: Spec, dag: _Dag) -> Iterator[str]:
 
 def _input(where: str, given: Spec, declared: Spec, task: Spec, dag: _Dag) -> Iterator[str]:
     """Checks that what an input is given is there, in time, and of its type."""
+    source: Spec | None
     if (name := given.get("componentInputParameter")) is not None:
         source = dag.inputs.get(name)
         if source is None:
@@ -208,7 +209,9 @@ def _input(where: str, given: Spec, declared: Spec, task: Spec, dag: _Dag) -> It
             yield f"{where}: expected {declared.get(key)}; got {source.get(key)}"
 
 
-def _output(where: str, output: Spec, kind: str, key: str, task: Spec, dag: _Dag) -> Iterator[str]:
+def _output(
+    where: str, output: Spec, kind: str, key: str, task: Spec, dag: _Dag
+) -> Generator[str, None, Spec | None]:
     """Returns the declaration of another task's output; yields why there is none."""
     producer = output["producerTask"]
     if producer not in dag.tasks:
@@ -216,7 +219,7 @@ def _output(where: str, output: Spec, kind: str, key: str, task: Spec, dag: _Dag
         return None
     if producer not in task.get("dependentTasks", ()):
         yield f"{where}: expected {producer} among the tasks that it waits for"
-    component = dag.components[dag.tasks[producer]["componentRef"]["name"]]
+    component = dag.components.get(dag.tasks[producer]["componentRef"]["name"], {})
     found = component.get("outputDefinitions", {}).get(kind, {}).get(output[key])
     if found is None:
         yield f"{where}: task {producer} has no output {output[key]}"

@@ -56,7 +56,7 @@ def make_config(settings: dict[str, Any], given: dict[str, Any]) -> PipelineConf
             f"settings: expected those of the image's code; got {', '.join(sorted(unknown))} too: "
             "compile the pipeline with the code that is in the image"
         )
-    values = {
+    values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
     }
     values |= {name: _read(fields[name], given[name]) for name in fields.keys() & given.keys()}

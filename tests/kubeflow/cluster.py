@@ -5,9 +5,7 @@ as a process in a pod of its own, and what it leaves is uploaded and read back a
 What Kubeflow rejects raises `Rejected`. No task gets anything but what Kubeflow would give it.
 """
 
-import hashlib
 import json
-import re
 import shutil
 import threading
 import uuid
@@ -15,27 +13,15 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from tests.kubeflow import pod
+from tests.kubeflow import checks, pod
 
 PIPELINE_ROOT = "minio://mlpipeline/v2/artifacts"
 OUTPUT_FILE = "/tmp/kfp_outputs/output_metadata.json"
 
-_CONDITION = re.compile(r"inputs\.parameter_values\['([\w-]+)'\] == '([^']*)'")
-#: Of kfp_kubernetes.KubernetesExecutorConfig: those that this project uses.
-_KUBERNETES = {
-    "activeDeadlineSeconds", "emptyDirMounts", "enabledSharedMemory", "nodeSelector",
-    "secretAsEnv", "tolerations",
-}  # fmt: skip
-
 Spec = dict[str, Any]
-
-
-class Rejected(Exception):
-    """Kubeflow would not take this."""
 
 
 class Quirks(NamedTuple):
@@ -78,6 +64,12 @@ class Run(NamedTuple):
         """Returns what a task printed."""
         return (self.logs / task).read_text()
 
+    @property
+    def failures(self) -> str:
+        """The last that the failed tasks printed."""
+        failed = (path for path in self.logs.iterdir() if self.states.get(path.name) == "FAILED")
+        return "\n".join(f"{path.name}: {path.read_text()[-2000:]}" for path in failed)
+
 
 class Cluster:
     """Runs pipelines; keeps artifacts, metadata and the cache from run to run.
@@ -111,7 +103,7 @@ class _Execution:
 
     def __init__(self, cluster: Cluster, package: str):
         self._cluster = cluster
-        self._spec, self._kubernetes = _parse(package)
+        self._spec, self._kubernetes = checks.parse(package)
         self._id = uuid.uuid4().hex
         self._folder = cluster._folder / "runs" / self._id
         self._logs = self._folder / "logs"
@@ -124,13 +116,13 @@ class _Execution:
     def run(self, parameters: Spec) -> Run:
         declared = self._spec["root"].get("inputDefinitions", {}).get("parameters", {})
         if unknown := parameters.keys() - declared.keys():
-            raise Rejected(f"unknown parameters {unknown}")
+            raise checks.Rejected(f"unknown parameters {unknown}")
         values = {
             name: item["defaultValue"] for name, item in declared.items() if "defaultValue" in item
         }
         values |= parameters
         if missing := declared.keys() - values.keys():
-            raise Rejected(f"parameters without a value: {missing}")
+            raise checks.Rejected(f"parameters without a value: {missing}")
         succeeded = self._run_dag(self._spec["root"]["dag"]["tasks"], values)
         return Run(succeeded, self._states, self._attempts, self._outputs, self._logs)
 
@@ -157,14 +149,14 @@ class _Execution:
         component = self._spec["components"][task["componentRef"]["name"]]
         inputs = self._inputs(task, values)
         condition = task.get("triggerPolicy", {}).get("condition")
-        if condition and not _holds(condition, inputs["parameterValues"]):
+        if condition and not checks.holds(condition, inputs["parameterValues"]):
             return "SKIPPED"
         if "dag" in component:
             done = self._run_dag(component["dag"]["tasks"], inputs["parameterValues"])
             return "SUCCEEDED" if done else "FAILED"
         label = component["executorLabel"]
         container = self._spec["deploymentSpec"]["executors"][label]["container"]
-        key = _fingerprint(inputs, component, container)
+        key = checks.fingerprint(inputs, component, container)
         if task.get("cachingOptions", {}).get("enableCache") and key in self._cluster._cache:
             self._outputs[name] = self._cluster._cache[key]
             return "CACHED"
@@ -207,14 +199,12 @@ class _Execution:
         for found in inputs["artifacts"].values():
             self._download(found["artifacts"][0]["uri"], files)
         for found in executor_input["outputs"].get("artifacts", {}).values():
-            path = pod.local_path(files, found["artifacts"][0]["uri"])
-            folder_of_it = path.parent if self._cluster._quirks.no_folders else path
-            folder_of_it.mkdir(parents=True, exist_ok=True)
+            place = pod.local_path(files, found["artifacts"][0]["uri"])
+            place = place.parent if self._cluster._quirks.no_folders else place
+            place.mkdir(parents=True, exist_ok=True)
         kubernetes = self._kubernetes.get(component["executorLabel"], {})
-        text = json.dumps(executor_input)
-        command = [
-            part.replace("{{$}}", text) for part in [*container["command"], *container["args"]]
-        ]
+        text, parts = json.dumps(executor_input), [*container["command"], *container["args"]]
+        command = [part.replace("{{$}}", text) for part in parts]
         code = pod.run(
             command,
             folder,
@@ -263,13 +253,7 @@ class _Execution:
 
     def _collect(self, expected: Spec, component: Spec, files: Path) -> Spec:
         """Uploads artifacts, reads back what the task says of its outputs."""
-        path = files / OUTPUT_FILE.removeprefix("/")
-        said = json.loads(path.read_text()) if path.exists() else {}
-        _reject_nulls(said)
-        try:
-            json_format.ParseDict(said, pipeline_spec_pb2.ExecutorOutput())
-        except json_format.ParseError as error:
-            raise Rejected(f"output_metadata.json: {error}") from error
+        said = checks.read_output(files / OUTPUT_FILE.removeprefix("/"))
         parameters = dict(said.get("parameterValues", {}))
         for key in component.get("outputDefinitions", {}).get("parameters", {}):
             if key not in parameters:
@@ -314,50 +298,3 @@ class _Execution:
     def _download(self, uri: str, files: Path) -> None:
         if self._stored(uri).exists():
             shutil.copytree(self._stored(uri), pod.local_path(files, uri), dirs_exist_ok=True)
-
-
-def _parse(package: str) -> tuple[Spec, Spec]:
-    """Returns the pipeline and Kubernetes' part of its executors, both parsed strictly."""
-    documents = list(yaml.safe_load_all(package))
-    if not 1 <= len(documents) <= 2:
-        raise Rejected(f"{len(documents)} documents")
-    spec, platform = documents[0], documents[1] if len(documents) == 2 else {}
-    try:
-        json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
-        json_format.ParseDict(platform, pipeline_spec_pb2.PlatformSpec())
-    except json_format.ParseError as error:
-        raise Rejected(str(error)) from error
-    if spec["schemaVersion"] != "2.1.0":
-        raise Rejected(f"schemaVersion {spec['schemaVersion']}")
-    for label, executor in spec["deploymentSpec"]["executors"].items():
-        if set(executor) != {"container"}:
-            raise Rejected(f"{label}: {', '.join(executor)} not implemented")
-    kubernetes = platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {})
-    executors = kubernetes.get("executors", {})
-    for label, config in executors.items():
-        if unknown := config.keys() - _KUBERNETES:
-            raise Rejected(f"{label}: unknown fields {unknown}")
-    return spec, executors
-
-
-def _holds(condition: str, parameters: Spec) -> bool:
-    found = _CONDITION.fullmatch(condition)
-    if not found or found[1] not in parameters:
-        raise Rejected(f"condition {condition}")
-    return parameters[found[1]] == found[2]
-
-
-def _fingerprint(inputs: Spec, component: Spec, container: Spec) -> str:
-    """Returns what the driver looks a task up by: no metadata, no contents, artifacts by name."""
-    named = {key: found["artifacts"][0]["name"] for key, found in inputs["artifacts"].items()}
-    facts = [inputs["parameterValues"], named, component, container]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _reject_nulls(value: Any) -> None:
-    if value is None:
-        raise Rejected("output_metadata.json: null")
-    for item in (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    ):
-        _reject_nulls(item)

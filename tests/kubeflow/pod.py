@@ -25,7 +25,7 @@ def run(
     Args:
       command: of the container; `python` is this project's.
       folder: new; its `files` hold what the pod sees at /minio, /s3, /gcs, /scratch and /tmp.
-      environment: all variables but PATH and HOME.
+      environment: more variables than PATH, PYTHONPATH and HOME.
       log: what the command prints is appended.
       timeout_sec: after which it is killed.
     """
@@ -39,7 +39,7 @@ def run(
     with open(log, "ab") as output:
         done = subprocess.run(
             _unshare("sh", str(_SCRIPT), *arguments),
-            env=environment | variables,
+            env=variables | environment,
             cwd="/",
             stdout=output,
             stderr=output,
