@@ -1,28 +1,37 @@
-"""README.md says what the code does."""
+"""README.md and docs/ say what the code does."""
 
 import argparse
 import re
 from pathlib import Path
 
+import pytest
+
 from pipeline import options
+from pipeline.config import PipelineConfig
+from pipeline.kubeflow.settings import KubeflowConfig
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def test_options_are_all_there_with_their_defaults():
-    """The table lists every option of local_runner.py, in order, as --help explains it."""
-    rows = re.findall(r"^\| `(--[a-z-]+)` \| (.*?) \| (.*?) \|$", README, re.MULTILINE)
+@pytest.mark.parametrize(
+    ("page", "settings"), [("README.md", PipelineConfig), ("docs/kubeflow.md", KubeflowConfig)]
+)
+def test_options_are_all_there_with_their_defaults(page, settings):
+    """A table lists every option, in order, as --help explains it."""
+    text = (ROOT / page).read_text()
+    rows = re.findall(r"^\| `(--[a-z-]+)` \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
+    parser = argparse.ArgumentParser(add_help=False)
+    options.add_options(parser, settings)
     expected = []
-    for action in options.make_parser("")._actions:
-        if isinstance(action, argparse._HelpAction):
-            continue
+    for action in parser._actions:
         text, _, default = action.help.partition(" (default: ")
         expected.append((action.option_strings[0], default.rstrip(")"), text))
     assert rows == expected
 
 
-def test_files_that_are_named_exist():
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page):
     """Pictures and links inside the project lead somewhere."""
-    root = Path(__file__).resolve().parent.parent
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (root / target).exists(), target
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
