@@ -23,7 +23,7 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LINE_OF_PYTHON = {"3.10": "line-a", "3.11": "line-b", "3.12": "line-b", "3.13": "line-b"}
-LOCKS = ("bootstrap", "compiler", "line-a", "line-b")
+LOCKS = ("bootstrap", "compiler", "image", "line-a", "line-b")
 PACKAGES = ("components", "pipeline", "sample_library")
 THIS_PYTHON = "{}.{}".format(*sys.version_info[:2])
 

@@ -28,5 +28,8 @@ lock requirements/line-a.txt pyproject.toml --extra dev --constraints "$bootstra
     --python-version 3.10 --python-platform x86_64-manylinux_2_28
 lock requirements/line-b.txt pyproject.toml --extra dev --constraints "$bootstrap" \
     --python-version 3.11 --universal
+# The container image's: what running needs of line B, at its versions. See Dockerfile.
+lock requirements/image.txt pyproject.toml --extra openvino --constraints requirements/line-b.txt \
+    --python-version 3.13 --python-platform x86_64-manylinux_2_39
 # Where no C++ compiler works, tools/compiler.sh takes this one.
 echo "ziglang>=0.14" | lock requirements/compiler.txt - --python-version 3.10

@@ -11,6 +11,10 @@ from components import embedder
 # Without this package openvino sends nobody its usage statistics: it has a stub in its place.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 import openvino  # noqa: E402
+from openvino.frontend.tensorflow import utils as frontend  # noqa: E402
+
+# Its own imports by exec, which raises NameError on Python 3.13.
+frontend.get_environment_setup = lambda framework: {"tensorflow": tf.__version__}
 
 
 class OpenVinoEmbedder(embedder.Embedder):

@@ -89,6 +89,11 @@ def compile_pipeline(config: PipelineConfig, platform: KubeflowConfig) -> str:
             if task["componentRef"]["name"] != RETRAIN:
                 task["retryPolicy"] = platform_spec.retry_policy(platform)
     documents = [spec, platform_spec.document(platform, spec["deploymentSpec"]["executors"])]
+    return to_yaml(documents)
+
+
+def to_yaml(documents: list[Spec]) -> str:
+    """Returns documents as YAML for people to read."""
     return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=True, width=100)
 
 
