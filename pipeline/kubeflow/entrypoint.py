@@ -17,11 +17,14 @@ keep their gs:// and s3:// URIs, for temporary files, too.
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from components import progress
 
 _FOLDERS = {"minio://": "/minio/", "s3://": "/s3/", "gs://": "/gcs/"}
 #: That of the launcher: TFX knows no such type.
@@ -37,6 +40,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--json_serialized_invocation_args", type=json.loads, required=True)
     parser.add_argument("--json_serialized_inputs_spec_args", type=json.loads, required=True)
     args, beam_args = parser.parse_known_args(argv)
+    progress.logger.setLevel(logging.INFO)  # what stages find is to be in the task's log
+    progress.logger.addHandler(logging.StreamHandler())
+    progress.logger.propagate = False
     executor_input, spec = (
         args.json_serialized_invocation_args,
         args.json_serialized_inputs_spec_args,

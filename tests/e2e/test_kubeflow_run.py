@@ -1,15 +1,21 @@
 """The compiled pipeline, run as Kubeflow runs it, to a published version in a bucket."""
 
+import itertools
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import boto3
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import sample_library
 from components import published
-from tests.e2e.runs import ROOT, TINY
+from tests.e2e.runs import CLASSES, CLIPS_PER_GROUP, ROOT, TINY
+from tests.e2e.test_local_run import write_video
 from tests.kubeflow import pod
 from tests.kubeflow.cluster import Cluster
 from tests.s3_server import BUCKET, S3Server
@@ -19,14 +25,18 @@ pytestmark = pytest.mark.skipif(not pod.can_run(), reason="needs mounts of one's
 PUSH_DIR = f"s3://{BUCKET}/out/published"
 
 
+def upload(library: Path) -> None:
+    client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+    client.upload_file(str(library), BUCKET, "library.zip")
+
+
 @pytest.fixture(scope="module")
 def s3(library):
     """An S3 server that has the library."""
     with S3Server() as server, pytest.MonkeyPatch.context() as patch:
         for name, value in server.environment.items():
             patch.setenv(name, value)
-        client = boto3.client("s3", endpoint_url=server.environment["AWS_ENDPOINT_URL"])
-        client.upload_file(str(library), BUCKET, "library.zip")
+        upload(library)
         yield server
 
 
@@ -40,6 +50,7 @@ def package(s3, tmp_path_factory):
         "--env-var", f"AWS_ENDPOINT_URL={s3.environment['AWS_ENDPOINT_URL']}",
         "--env-var", "AWS_DEFAULT_REGION=us-east-1",
         "--secret", "s3:id=AWS_ACCESS_KEY_ID", "--secret", "s3:key=AWS_SECRET_ACCESS_KEY",
+        "--warm-start", "--max-class-drift", "1", "--retries", "1",
     ]  # fmt: skip
     command = [sys.executable, "kubeflow_runner.py", "compile", *map(str, options), *TINY]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
@@ -94,3 +105,38 @@ def test_nothing_new_is_skipped(run, cluster, package):
     assert again.states == {"plan": "SUCCEEDED", "retrain": "SKIPPED"}
     assert f"already up to date: nothing changed since {PUSH_DIR}/1" in again.log("plan")
     assert published.list_versions(PUSH_DIR) == [1]
+
+
+def make_noise(folder: Path) -> Path:
+    """Makes a zip of clips that are too small for the schema."""
+    rng = np.random.default_rng(0)
+    for class_name, group in itertools.product(CLASSES, (1, 8, 9, 25)):
+        name = f"UCF-101/{class_name}/v_{class_name}_g{group:02d}_c01.avi"
+        write_video(folder / name, rng.integers(0, 256, (20, 8, 8, 3), np.uint8))
+    return Path(shutil.make_archive(str(folder), "zip", folder))
+
+
+@pytest.mark.slow
+def test_new_clips_are_taken_in_and_broken_data_are_not(run, cluster, package, tmp_path):
+    """A third run finds new clips and a new class and publishes; a fourth finds rubbish."""
+    larger = sample_library.make_library(
+        tmp_path / "larger.zip",
+        classes=(*CLASSES, "Shake"),
+        clips_per_group=CLIPS_PER_GROUP | {11: 4},
+        num_frames=(18, 26),
+    )
+    upload(larger)
+    third = cluster.run(package, {"classes": "4", "epochs": 3})
+    assert third.succeeded, third.failures
+    assert "began with the weights of version 1" in third.log("Trainer")
+    with published.open_published(PUSH_DIR) as live:
+        assert (live.version, live.manifest.parent) == (2, 1)
+        assert live.manifest.config["epochs"] == 3
+        assert set(live.class_names().values()) == {*CLASSES, "Shake"}
+    upload(make_noise(tmp_path / "noise"))
+    fourth = cluster.run(package)
+    assert not fourth.succeeded and fourth.states["ExampleValidator"] == "FAILED"
+    assert fourth.attempts["ExampleValidator"] == 2
+    assert "the data break schema/schema.pbtxt" in fourth.log("ExampleValidator")
+    assert "Trainer" not in fourth.states
+    assert published.current_version(PUSH_DIR) == 2
