@@ -11,6 +11,7 @@ depend on it, or on a run's own parameters, are its outputs.
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -33,7 +34,7 @@ RUN_PARAMETERS = (
     "epochs",
     "k",
 )
-#: By stage: its parameters that are known only when a run starts.
+#: By stage: its parameters that are known only when a run starts. A refresh has fewer stages.
 PLANNED = {
     "Champion": ("push_dir", "live_version", "live_fingerprint"),
     "ClipExampleGen": ("source", "classes", "num_frames", "image_size", "data_version"),
@@ -75,7 +76,12 @@ def compile_pipeline(config: PipelineConfig, platform: KubeflowConfig) -> str:
     Args:
       config: the settings of all runs, and defaults of RUN_PARAMETERS.
       platform: of the cluster.
+
+    Raises:
+      ValueError: a setting that only a local run can have.
     """
+    if config.on_finish:
+        raise ValueError("on_finish: expected none, as it is for local runs; got a command")
     spec = _stages_spec(config, _NO_FACTS, platform)
     for name in pipeline.UNCACHED_NODES:
         del spec["root"]["dag"]["tasks"][name]["cachingOptions"]
@@ -105,9 +111,13 @@ def stage_parameters(config: PipelineConfig, facts: RunFacts) -> dict[str, Any]:
         output_name(stage, name): tasks[stage]["inputs"]["parameters"][name]["runtimeValue"][
             "constant"
         ]
-        for stage, names in PLANNED.items()
-        for name in names
+        for stage, name in planned(tasks)
     }
+
+
+def planned(tasks: Iterable[str]) -> list[tuple[str, str]]:
+    """Returns stage and name of each parameter of PLANNED that these stages have."""
+    return [(stage, name) for stage in PLANNED if stage in tasks for name in PLANNED[stage]]
 
 
 def output_name(stage: str, parameter: str) -> str:
@@ -133,20 +143,17 @@ def _stages_spec(config: PipelineConfig, facts: RunFacts, platform: KubeflowConf
 def _nest(spec: Spec, config: PipelineConfig, platform: KubeflowConfig) -> None:
     """Makes the stages a DAG of their own, `retrain`, behind `plan`."""
     stages, components = spec["root"]["dag"], spec["components"]
-    planned = {UP_TO_DATE: {"parameterType": "STRING"}}
-    for stage, names in PLANNED.items():
-        for name in names:
-            output = output_name(stage, name)
-            planned[output] = dict(components[stage]["inputDefinitions"]["parameters"][name])
-            stages["tasks"][stage]["inputs"]["parameters"][name] = {
-                "componentInputParameter": output
-            }
-    components[RETRAIN] = {"dag": stages, "inputDefinitions": {"parameters": planned}}
+    outputs = {UP_TO_DATE: {"parameterType": "STRING"}}
+    for stage, name in planned(stages["tasks"]):
+        output = output_name(stage, name)
+        outputs[output] = dict(components[stage]["inputDefinitions"]["parameters"][name])
+        stages["tasks"][stage]["inputs"]["parameters"][name] = {"componentInputParameter": output}
+    components[RETRAIN] = {"dag": stages, "inputDefinitions": {"parameters": outputs}}
     run_parameters = _run_parameters(config)
     components[PLAN] = {
         "executorLabel": f"{PLAN}_executor",
         "inputDefinitions": {"parameters": run_parameters},
-        "outputDefinitions": {"parameters": planned},
+        "outputDefinitions": {"parameters": outputs},
     }
     spec["deploymentSpec"]["executors"][f"{PLAN}_executor"] = {
         "container": {
@@ -162,7 +169,7 @@ def _nest(spec: Spec, config: PipelineConfig, platform: KubeflowConfig) -> None:
     }
     spec["root"] = {
         "inputDefinitions": {"parameters": run_parameters},
-        "dag": {"tasks": {PLAN: _plan_task(), RETRAIN: _retrain_task(planned)}},
+        "dag": {"tasks": {PLAN: _plan_task(), RETRAIN: _retrain_task(outputs)}},
     }
 
 
@@ -176,7 +183,7 @@ def _plan_task() -> Spec:
     }
 
 
-def _retrain_task(planned: Spec) -> Spec:
+def _retrain_task(outputs: Iterable[str]) -> Spec:
     return {
         "taskInfo": {"name": RETRAIN},
         "componentRef": {"name": RETRAIN},
@@ -184,7 +191,7 @@ def _retrain_task(planned: Spec) -> Spec:
         "inputs": {
             "parameters": {
                 name: {"taskOutputParameter": {"producerTask": PLAN, "outputParameterKey": name}}
-                for name in planned
+                for name in outputs
             }
         },
         "triggerPolicy": {"condition": f"inputs.parameter_values['{UP_TO_DATE}'] == 'false'"},
