@@ -1,7 +1,7 @@
 """Runs the whole pipeline on this machine and publishes the result.
 
 exit codes: 0 published, or already up to date; 2 bad input; 3 the model was not blessed, nothing
-is published; 1 anything else.
+is published; 4 another run is at work in the output folder; 1 anything else.
 """
 
 import atexit
@@ -11,13 +11,15 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from components import published
-from pipeline import console, options, planning
+from pipeline import console, finish, options, planning, run_lock
 from pipeline.config import PipelineConfig, code_version
+from pipeline.finish import Result
 
 PIPELINE_NAME = "clip-recommender"
-DONE, FAILED, BAD_INPUT, NOT_BLESSED = 0, 1, 2, 3
+DONE, FAILED, BAD_INPUT, NOT_BLESSED, BUSY = range(5)
 
 #: What the sample library's clips need; other sources take the options' own defaults.
 SAMPLE_SETTINGS = {"image_size": 64, "epochs": 30}
@@ -28,36 +30,63 @@ class BadInput(Exception):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs; returns the exit code."""
+    """Runs, tells the command of --on-finish; returns the exit code."""
     parser = options.make_parser(__doc__)
     settings = options.parse_settings(parser, argv)
     if not settings.get("source"):
         settings = SAMPLE_SETTINGS | settings
     config = options.make_config(parser, settings)
+    if config.on_finish:
+        try:
+            finish.check(config.on_finish)
+        except ValueError as error:
+            parser.error(options.as_option(str(error)))
     started = datetime.datetime.now()
     log_file = Path(config.output_dir) / "logs" / f"{started:%Y%m%d-%H%M%S}.log"
+    result = _run_alone(config, started, log_file)
+    if result.exit_code in (BAD_INPUT, BUSY):
+        print(f"{parser.prog}: error: {result.message}", file=sys.stderr)
+    elif result.exit_code == FAILED:
+        print(f"{result.message}\nThe log is {log_file}", file=sys.stderr)
+    if config.on_finish:
+        seconds = (datetime.datetime.now() - started).total_seconds()
+        result = result._replace(push_dir=config.push_dir, seconds=round(seconds, 1))
+        if problem := finish.tell(config.on_finish, result):
+            print(f"--on-finish: {config.on_finish}: {problem}", file=sys.stderr)
+    return result.exit_code
+
+
+def _run_alone(config: PipelineConfig, started: datetime.datetime, log_file: Path) -> Result:
+    """Runs, if no other run is at work in the output folder; returns how it ended."""
     try:
-        _make_folders(config.output_dir, config.push_dir)
-        with console.quiet(log_file) as terminal:
-            screen = console.make_console(terminal)
-            with console.Board(screen) as board:
-                code, rows = _run(config, board)
-            seconds = (datetime.datetime.now() - started).total_seconds()
-            console.print_summary(screen, [*rows, ("took", f"{seconds:.0f} s, log in {log_file}")])
-            return code
+        _make_folder(config.output_dir)
+        with run_lock.held(config.output_dir):
+            _make_folder(config.push_dir)
+            return _run_logged(config, started, log_file)._replace(log=str(log_file))
+    except run_lock.BusyError as error:
+        return Result(BUSY, finish.BUSY, str(error))
     except BadInput as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return BAD_INPUT
+        return Result(BAD_INPUT, finish.BAD_INPUT, str(error))
     except KeyboardInterrupt:
-        print("\ninterrupted; the next run goes on after the last finished stage", file=sys.stderr)
-        return FAILED
+        message = "interrupted; the next run goes on after the last finished stage"
     except Exception as error:
-        print(f"{_reason(error)}\nThe log is {log_file}", file=sys.stderr)
-        return FAILED
+        message = _reason(error)
+    return Result(FAILED, finish.FAILED, message, log=str(log_file))
 
 
-def _run(config: PipelineConfig, board: console.Board) -> tuple[int, list[tuple[str, str]]]:
-    """Runs the stages; returns the exit code and the rows of the summary."""
+def _run_logged(config: PipelineConfig, started: datetime.datetime, log_file: Path) -> Result:
+    """Runs, with all that libraries print in the log; prints a summary."""
+    with console.quiet(log_file) as terminal:
+        screen = console.make_console(terminal)
+        with console.Board(screen) as board:
+            result, rows = _run(config, board)
+        seconds = (datetime.datetime.now() - started).total_seconds()
+        console.print_summary(screen, [*rows, ("took", f"{seconds:.0f} s, log in {log_file}")])
+    return result
+
+
+def _run(config: PipelineConfig, board: console.Board) -> tuple[Result, list[tuple[str, str]]]:
+    """Runs the stages; returns how it ended and the rows of the summary."""
     if not config.source:
         config = dataclasses.replace(config, source=_sample_library(config, board))
     try:
@@ -66,17 +95,25 @@ def _run(config: PipelineConfig, board: console.Board) -> tuple[int, list[tuple[
     except ValueError as error:
         raise BadInput(options.as_option(str(error))) from error
     if plan.up_to_date:
-        return DONE, [("already up to date", plan.finding)]
-    result = _run_pipeline(config, plan.facts, board)
+        rows = [("already up to date", plan.finding)]
+        return Result(DONE, finish.UP_TO_DATE, plan.finding), rows
+    pushed = _run_pipeline(config, plan.facts, board)
     clips = ", ".join(f"{split} {count}" for split, count in plan.clips_per_split.items())
     rows = [
         ("clips", clips),
-        *_left_out(result["examples"]),
-        ("evaluation", f"figures and pictures in {result['evaluation']}"),
+        *_left_out(pushed["examples"]),
+        ("evaluation", f"figures and pictures in {pushed['evaluation']}"),
     ]
-    if result["version"] is None:
-        return NOT_BLESSED, [*rows, ("not published", _why_not(result))]
-    return DONE, [*rows, *_summary(config)]
+    found = {key: pushed[key] for key in ("version", "metrics")}
+    found["objections"] = tuple(pushed["objections"])
+    if pushed["version"] is None:
+        why = _why_not(pushed)
+        rows.append(("not published", why))
+        return Result(NOT_BLESSED, finish.NOT_BLESSED, why, **found), rows
+    with published.open_published(config.push_dir, pushed["version"]) as version:
+        where = f"version {version.version} in {version.location}"
+        rows += _summary(config, pushed["metrics"], where, version.clip_ids()[0])
+    return Result(DONE, finish.PUBLISHED, where, **found), rows
 
 
 def _sample_library(config: PipelineConfig, board: console.Board) -> str:
@@ -91,7 +128,9 @@ def _sample_library(config: PipelineConfig, board: console.Board) -> str:
     return str(path)
 
 
-def _run_pipeline(config: PipelineConfig, facts: planning.RunFacts, board: console.Board) -> dict:
+def _run_pipeline(
+    config: PipelineConfig, facts: planning.RunFacts, board: console.Board
+) -> dict[str, Any]:
     """Runs the DAG; returns what Pusher says."""
     with board.stage("TFX"):  # imports take seconds
         from pipeline import local, pipeline
@@ -108,15 +147,17 @@ def _run_pipeline(config: PipelineConfig, facts: planning.RunFacts, board: conso
     return json.loads(Path(outputs["Pusher"]["pushed"][0].uri, "result.json").read_text())
 
 
-def _summary(config: PipelineConfig) -> list[tuple[str, str]]:
-    with published.open_published(config.push_dir) as live:
-        clip_id, location = live.clip_ids()[0], live.location
-        metrics = live.manifest.metrics
+def _summary(
+    config: PipelineConfig, metrics: dict[str, Any], where: str, clip_id: str
+) -> list[tuple[str, str]]:
+    """Returns the rows of what was published."""
     recall = ", ".join(f"@{rank} {value:.3f}" for rank, value in metrics["recall"].items())
+    measured_by = metrics.get("accuracy_version")
+    note = f", as version {measured_by} measured it" if measured_by else ""
     return [
-        ("test accuracy", f"{metrics['accuracy']:.3f}"),
+        ("test accuracy", f"{metrics['accuracy']:.3f}{note}"),
         ("recall across groups", f"{recall}; mAP@10 {metrics['map_at_10']:.3f}"),
-        ("published", f"version {live.version} in {location}"),
+        ("published", where),
         ("ask it", f"python recommend.py --push-dir {config.push_dir} --clip-id {clip_id}"),
     ]
 
@@ -147,9 +188,9 @@ def _left_out(examples_uri: str) -> list[tuple[str, str]]:
     ]
 
 
-def _why_not(result: dict) -> str:
+def _why_not(pushed: dict[str, Any]) -> str:
     """Returns the first objection to the candidate; a bad one fails many bars."""
-    first, *others = result["objections"]
+    first, *others = pushed["objections"]
     more = f"; {len(others)} more in retrieval.json" if others else ""
     return f"{first}{more}"
 
@@ -159,14 +200,13 @@ def _shorten(items: list[str], path: str) -> str:
     return f"{len(items)}: {'; '.join(items[:3])}{more}; see {path}"
 
 
-def _make_folders(*folders: str) -> None:
-    for folder in folders:
-        if "://" in folder:
-            continue
-        try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadInput(f"{folder}: expected a folder that can be written: {error}") from error
+def _make_folder(folder: str) -> None:
+    if "://" in folder:
+        return
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder}: expected a folder that can be written: {error}") from error
 
 
 def _reason(error: BaseException) -> str:

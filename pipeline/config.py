@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,12 @@ class PipelineConfig:
         "",
         "where a training that is killed goes on from; default: OUTPUT_DIR/checkpoints",
         metavar="DIR",
+        shapes_result=False,
+    )
+    on_finish: str = knob(
+        "",
+        "run when a run has ended, without a shell; gets the result as JSON on standard input",
+        metavar="COMMAND",
         shapes_result=False,
     )
     data_version: str = knob(
@@ -146,7 +153,7 @@ class PipelineConfig:
         metavar="PRECISION",
     )
     warm_start: bool = switch(False, "begin with the published model's weights")
-    reuse_model: bool = switch(
+    refresh: bool = switch(
         False, "train nothing: embed new clips with the published model, keep all other vectors"
     )
     seed: int = whole(42, "seed of everything that is drawn", 0, 2**31 - 1)
@@ -199,8 +206,9 @@ class PipelineConfig:
             raise ValueError(f"classes: expected 2 or more, or names; got {self.classes}")
         if not isinstance(self.classes, int) and len(set(self.classes)) < 2:
             raise ValueError(f"classes: expected 2 or more different names; got {self.classes}")
-        if self.warm_start and self.reuse_model:
-            raise ValueError("reuse_model: expected no warm_start beside it; nothing is trained")
+        if self.warm_start and self.refresh:
+            raise ValueError("refresh: expected no warm_start beside it; nothing is trained")
+        _check_command(self.on_finish)
         for argument in self.beam_args:
             if not argument.startswith("--"):
                 raise ValueError(f"beam_args: expected --name or --name=value; got {argument!r}")
@@ -228,10 +236,26 @@ class PipelineConfig:
             if field.metadata["shapes_result"]
         }
 
-    def fingerprint(self, data_version: str, code_version: str) -> str:
-        """Returns a sha256 hex digest of all that decides what a run publishes."""
-        facts = [self.result_settings(), data_version, code_version]
+    def fingerprint(self, data_version: str, code_version: str, **others: Any) -> str:
+        """Returns a sha256 hex digest of all that decides what a run publishes.
+
+        Args:
+          data_version: the source's fingerprint.
+          code_version: of all code that takes part.
+          **others: settings that take the place of this run's.
+        """
+        facts = [self.result_settings() | others, data_version, code_version]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _check_command(command: str) -> None:
+    """Raises ValueError where a command line cannot be taken apart."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"on_finish: expected a command; got {command!r}: {error}") from error
+    if command and not words:
+        raise ValueError(f"on_finish: expected a command; got {command!r}")
 
 
 def join(folder: str, name: str) -> str:

@@ -1,13 +1,18 @@
-"""The whole DAG on one page: wiring only."""
+"""The whole DAG on one page: wiring only.
+
+A refresh is the same without Transform, Trainer and Evaluator: the champion is the candidate.
+"""
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import tensorflow_data_validation as tfdv
 from tfx.components import Evaluator, StatisticsGen, Trainer, Transform
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata, pipeline
 from tfx.proto import trainer_pb2, transform_pb2
+from tfx.types import BaseChannel
 
 from components import features
 from components.bulk_inferrer.component import BulkInferrer
@@ -19,22 +24,43 @@ from components.example_validator.component import ExampleValidator
 from components.pusher.component import Pusher
 from components.retrieval_evaluator.component import RetrievalEvaluator
 from components.trainer.settings import TrainSettings
-from pipeline import evaluation
+from pipeline import beam_options, evaluation
 from pipeline.config import PipelineConfig, code_version
 from pipeline.planning import RunFacts
 
 _SCHEMA_FILE = Path(__file__).resolve().parent.parent / "schema" / "schema.pbtxt"
 
-LOCAL_BEAM_ARGS = (
-    # Threads in this process: OpenCV, TensorFlow and FAISS release the interpreter's lock.
-    "--direct_running_mode=multi_threading",
-    "--direct_num_workers=0",
-    # Without an image TFX packs itself for remote workers, seconds for each stage.
-    "--sdk_container_image=none",
-)
+#: Code of several stages: what makes vectors.
+_EMBEDDING = ("components/embedder.py", "components/known_vectors.py")
 
 #: Nodes that act on the world: every run runs them, while the others may come from the cache.
 UNCACHED_NODES = frozenset({"Pusher"})
+
+
+class _Data(NamedTuple):
+    """What gives the Examples, and what measures and validates them."""
+
+    example_gen: BaseNode
+    curated_schema: BaseNode
+    statistics_gen: BaseNode
+    example_validator: BaseNode
+    drift_validator: BaseNode
+
+
+class _Candidate(NamedTuple):
+    """What is to be published, if it is blessed.
+
+    Attributes:
+      nodes: that train it and measure it as a classifier; none in a refresh.
+      model: the SavedModel; of a refresh, the champion.
+      model_run: the training's logs, if there was one.
+      classified: Evaluator's outputs, as inputs of Pusher.
+    """
+
+    nodes: list[BaseNode]
+    model: BaseChannel
+    model_run: BaseChannel | None
+    classified: dict[str, BaseChannel]
 
 
 def create_pipeline(
@@ -60,31 +86,26 @@ def create_pipeline(
         live_fingerprint=facts.live_fingerprint,
     )
     data = _data_nodes(config, facts, champion)
-    example_gen, _, statistics_gen, *_, transform = data
-    trainer = _trainer(config, example_gen, transform, champion)
-    gates = _gate_nodes(config, example_gen, trainer, champion)
-    data_nodes = (example_gen, statistics_gen)
-    publishing = _publishing_nodes(config, facts, champion, data_nodes, trainer, gates)
+    if config.refresh:
+        candidate = _Candidate([], champion.outputs["champion"], None, {})
+    else:
+        candidate = _training_nodes(config, data, champion)
+    gate = _retrieval_evaluator(config, data, champion, candidate)
+    publishing = _publishing_nodes(config, facts, champion, data, candidate, gate)
     return pipeline.Pipeline(
         pipeline_name=name,
         pipeline_root=root,
-        components=[champion, *data, trainer, *gates, *publishing],
+        components=[champion, *data, *candidate.nodes, gate, *publishing],
         enable_cache=True,
         metadata_connection_config=(
             metadata.sqlite_metadata_connection_config(metadata_path) if metadata_path else None
         ),
-        beam_pipeline_args=_beam_args(config),
+        beam_pipeline_args=beam_options.of_all(config),
     )
 
 
-def _beam_args(config: PipelineConfig) -> list[str]:
-    """Returns the options of every Beam stage: the settings', and DirectRunner's unless named."""
-    elsewhere = any(argument.startswith("--runner") for argument in config.beam_args)
-    return [*(() if elsewhere else LOCAL_BEAM_ARGS), *config.beam_args]
-
-
-def _data_nodes(config: PipelineConfig, facts: RunFacts, champion: Champion) -> list[BaseNode]:
-    """Clips become Examples, which are measured, validated, and given a transform graph."""
+def _data_nodes(config: PipelineConfig, facts: RunFacts, champion: Champion) -> _Data:
+    """Clips become Examples, which are measured and validated."""
     example_gen = ClipExampleGen(
         source=config.source,
         classes=config.classes,
@@ -116,7 +137,7 @@ def _data_nodes(config: PipelineConfig, facts: RunFacts, champion: Champion) -> 
     statistics_gen = StatisticsGen(
         examples=examples,
         stats_options=tfdv.StatsOptions(feature_allowlist=list(features.WATCHED)),
-    )
+    ).with_beam_pipeline_args(beam_options.of_statistics_gen(config))
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema
     )
@@ -127,9 +148,15 @@ def _data_nodes(config: PipelineConfig, facts: RunFacts, champion: Champion) -> 
         max_class_drift=config.max_class_drift,
         code_version=code_version("components/drift_validator", "components/features.py"),
     )
+    return _Data(example_gen, curated_schema, statistics_gen, example_validator, drift_validator)
+
+
+def _training_nodes(config: PipelineConfig, data: _Data, champion: Champion) -> _Candidate:
+    """A network is trained, and measured as a classifier."""
+    examples = data.example_gen.outputs["examples"]
     transform = Transform(
         examples=examples,
-        schema=schema,
+        schema=data.curated_schema.outputs["schema"],
         preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
         splits_config=transform_pb2.SplitsConfig(analyze=["train"]),
         materialize=False,
@@ -140,15 +167,35 @@ def _data_nodes(config: PipelineConfig, facts: RunFacts, champion: Champion) -> 
             "code_version": code_version("components/transform"),
         },
     )
-    transform.add_upstream_nodes([example_validator, drift_validator])
-    validators = [example_validator, drift_validator]
-    return [example_gen, curated_schema, statistics_gen, *validators, transform]
+    transform.add_upstream_nodes([data.example_validator, data.drift_validator])
+    trainer = Trainer(
+        examples=examples,
+        transform_graph=transform.outputs["transform_graph"],
+        base_model=champion.outputs["champion"] if config.warm_start else None,
+        run_fn="components.trainer.train.run_fn",
+        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+        custom_config={
+            **_train_settings(config)._asdict(),
+            "code_version": code_version("components/trainer"),
+        },
+    )
+    evaluator = Evaluator(
+        examples=examples,
+        model=trainer.outputs["model"],
+        example_splits=["test"],
+        eval_config=evaluation.make_eval_config(config.min_accuracy),
+    )
+    classified = {
+        "model_evaluation": evaluator.outputs["evaluation"],
+        "model_blessing": evaluator.outputs["blessing"],
+    }
+    nodes = [transform, trainer, evaluator]
+    return _Candidate(nodes, trainer.outputs["model"], trainer.outputs["model_run"], classified)
 
 
-def _trainer(
-    config: PipelineConfig, example_gen: BaseNode, transform: BaseNode, champion: BaseNode
-) -> Trainer:
-    settings = TrainSettings(
+def _train_settings(config: PipelineConfig) -> TrainSettings:
+    return TrainSettings(
         num_frames=config.num_frames,
         image_size=config.image_size,
         epochs=config.epochs,
@@ -167,67 +214,46 @@ def _trainer(
         seed=config.seed,
         checkpoint_dir=config.checkpoint_dir,
     )
-    return Trainer(
-        examples=example_gen.outputs["examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        base_model=(
-            champion.outputs["champion"] if config.warm_start or config.reuse_model else None
-        ),
-        run_fn=f"components.trainer.{'reuse' if config.reuse_model else 'train'}.run_fn",
-        train_args=trainer_pb2.TrainArgs(splits=["train"]),
-        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
-        custom_config={**settings._asdict(), "code_version": code_version("components/trainer")},
-    )
 
 
-def _gate_nodes(
-    config: PipelineConfig, example_gen: BaseNode, trainer: Trainer, champion: BaseNode
-) -> list[BaseNode]:
-    """The candidate is measured by class and by retrieval, beside the champion."""
-    examples, model = example_gen.outputs["examples"], trainer.outputs["model"]
-    evaluator = Evaluator(
-        examples=examples,
-        model=model,
-        example_splits=["test"],
-        eval_config=evaluation.make_eval_config(config.min_accuracy),
-    )
+def _retrieval_evaluator(
+    config: PipelineConfig, data: _Data, champion: Champion, candidate: _Candidate
+) -> RetrievalEvaluator:
+    """The candidate is measured by retrieval, beside the champion."""
     retrieval_evaluator = RetrievalEvaluator(
-        examples=examples,
-        model=model,
+        examples=data.example_gen.outputs["examples"],
+        model=candidate.model,
         champion=champion.outputs["champion"],
-        model_run=trainer.outputs["model_run"],
+        model_run=candidate.model_run,
         num_frames=config.num_frames,
         min_recall=config.min_recall,
         max_recall_drop=config.max_recall_drop,
         min_class_recall=config.min_class_recall,
         max_class_recall_drop=config.max_class_recall_drop,
         code_version=code_version(
-            "components/retrieval_evaluator", "components/embedder.py", "components/plots.py"
+            "components/retrieval_evaluator", "components/plots.py", *_EMBEDDING
         ),
     )
-    return [evaluator, retrieval_evaluator]
+    retrieval_evaluator.add_upstream_nodes([data.example_validator, data.drift_validator])
+    return retrieval_evaluator
 
 
 def _publishing_nodes(
     config: PipelineConfig,
     facts: RunFacts,
-    champion: BaseNode,
-    data_nodes: tuple[BaseNode, BaseNode],
-    trainer: Trainer,
-    gates: list[BaseNode],
+    champion: Champion,
+    data: _Data,
+    candidate: _Candidate,
+    gate: RetrievalEvaluator,
 ) -> list[BaseNode]:
     """A blessed model embeds every clip, and all that is published."""
-    example_gen, statistics_gen = data_nodes
-    evaluator, retrieval_evaluator = gates
-    examples, model = example_gen.outputs["examples"], trainer.outputs["model"]
-    blessings = {
-        "model_blessing": evaluator.outputs["blessing"],
-        "retrieval_blessing": retrieval_evaluator.outputs["blessing"],
-    }
+    examples = data.example_gen.outputs["examples"]
     bulk_inferrer = BulkInferrer(
         examples=examples,
-        model=model,
+        model=candidate.model,
         champion=champion.outputs["champion"],
+        model_blessing=candidate.classified.get("model_blessing"),
+        retrieval_blessing=gate.outputs["blessing"],
         embed_engine=config.embed_engine,
         k=config.k,
         min_score=config.min_score,
@@ -235,23 +261,22 @@ def _publishing_nodes(
         one_per_group=config.one_per_group,
         exact_limit=config.exact_limit,
         min_index_recall=config.min_index_recall,
-        code_version=code_version("components/bulk_inferrer", "components/embedder.py"),
-        **blessings,
+        code_version=code_version("components/bulk_inferrer", *_EMBEDDING),
     )
     pusher = Pusher(
         push_dir=config.push_dir,
         live_version=facts.live_version,
         keep_versions=config.keep_versions,
-        settings=json.dumps(config.result_settings()),
+        settings=json.dumps(config.result_settings() | json.loads(facts.trained_with)),
         data_version=facts.data_version,
         run_fingerprint=facts.run_fingerprint,
         examples=examples,
-        statistics=statistics_gen.outputs["statistics"],
-        model=model,
+        statistics=data.statistics_gen.outputs["statistics"],
+        model=candidate.model,
         embeddings=bulk_inferrer.outputs["embeddings"],
         neighbors=bulk_inferrer.outputs["neighbors"],
-        model_evaluation=evaluator.outputs["evaluation"],
-        retrieval_evaluation=retrieval_evaluator.outputs["evaluation"],
-        **blessings,
+        retrieval_evaluation=gate.outputs["evaluation"],
+        retrieval_blessing=gate.outputs["blessing"],
+        **candidate.classified,
     )
     return [bulk_inferrer, pusher]

@@ -1,7 +1,9 @@
 """What a run starts from, found before any work is done; imports no TFX."""
 
 import dataclasses
-from typing import NamedTuple
+import json
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from components import published
 from components.clip_example_gen import archive, selection
@@ -9,6 +11,35 @@ from pipeline.config import PipelineConfig, code_version
 
 #: All code that decides what is published.
 _CODE = ("components", "pipeline", "schema/schema.pbtxt")
+#: Settings of the training alone; of a refresh, they are those that the live model had.
+TRAINING_SETTINGS = (
+    "epochs",
+    "batch_size",
+    "optimizer",
+    "learning_rate",
+    "weight_decay",
+    "label_smoothing",
+    "balance_classes",
+    "augment_crop",
+    "augment_flip",
+    "augment_color",
+    "temporal_jitter",
+    "patience",
+    "precision",
+    "warm_start",
+)
+#: Settings that decide whether something is published, and not what.
+BARS = (
+    "min_accuracy",
+    "min_recall",
+    "max_recall_drop",
+    "min_class_recall",
+    "max_class_recall_drop",
+    "max_drift",
+    "max_class_drift",
+)
+#: Settings that the live model must share with a refresh, for it cannot take other clips.
+_GEOMETRY = ("num_frames", "image_size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +51,15 @@ class RunFacts:
       live_version: the published version's name, "" before the first.
       live_fingerprint: `run_fingerprint` of the run that published it.
       run_fingerprint: digest of all that decides what this run publishes.
+      trained_with: of a refresh, the settings that its model was trained with, as JSON; they stand
+        in the manifest in place of this run's.
     """
 
     data_version: str
     live_version: str
     live_fingerprint: str
     run_fingerprint: str
+    trained_with: str = "{}"
 
 
 class Plan(NamedTuple):
@@ -35,16 +69,13 @@ class Plan(NamedTuple):
       facts: what the run starts from.
       clips_per_split: how many clips it takes.
       live: where the live version is, for people; "" before the first.
+      up_to_date: whether what is live is what this run would publish.
     """
 
     facts: RunFacts
     clips_per_split: dict[str, int]
     live: str
-
-    @property
-    def up_to_date(self) -> bool:
-        """Whether what is live is what this run would publish."""
-        return self.facts.live_fingerprint == self.facts.run_fingerprint
+    up_to_date: bool
 
     @property
     def finding(self) -> str:
@@ -76,18 +107,48 @@ def make_plan(config: PipelineConfig) -> Plan:
             clips_per_class=config.clips_per_class,
             seed=config.seed,
         )
-    live_version = live_fingerprint = location = ""
-    if published.current_version(config.push_dir):
-        with published.open_published(config.push_dir) as live:
-            live_version, location = str(live.version), live.location
-            live_fingerprint = live.manifest.run_fingerprint
-    if config.reuse_model and not live_version:
-        raise ValueError(f"reuse_model: expected a published version; none in {config.push_dir}")
-    data_version = selected.data_version + config.data_version
+    live, location = _read_live(config.push_dir)
+    data_version, code = selected.data_version + config.data_version, code_version(*_CODE)
+    trained_with: dict[str, Any] = {}
+    same: dict[str, Any] = {}
+    if config.refresh:
+        live = _usable(config, live)
+        trained_with = _settings_of(live, TRAINING_SETTINGS)
+        # Of what a training has published, too, a refresh changes nothing.
+        same = trained_with | _settings_of(live, (*BARS, "refresh"))
     facts = RunFacts(
         data_version=data_version,
-        live_version=live_version,
-        live_fingerprint=live_fingerprint,
-        run_fingerprint=config.fingerprint(data_version, code_version(*_CODE)),
+        live_version=str(live.version) if live else "",
+        live_fingerprint=live.run_fingerprint if live else "",
+        run_fingerprint=config.fingerprint(data_version, code, **trained_with),
+        trained_with=json.dumps(trained_with),
     )
-    return Plan(facts, {split: len(refs) for split, refs in selected.assigned.items()}, location)
+    counts = {split: len(refs) for split, refs in selected.assigned.items()}
+    up_to_date = facts.live_fingerprint == config.fingerprint(data_version, code, **same)
+    return Plan(facts, counts, location, up_to_date)
+
+
+def _read_live(push_dir: str) -> tuple[published.Manifest | None, str]:
+    """Returns the live version's manifest and where it is; None and "" before the first."""
+    if not published.current_version(push_dir):
+        return None, ""
+    with published.open_published(push_dir) as live:
+        return live.manifest, live.location
+
+
+def _usable(config: PipelineConfig, live: published.Manifest | None) -> published.Manifest:
+    """Returns the live version; ValueError if a refresh cannot use its model."""
+    if live is None:
+        raise ValueError(f"refresh: expected a published version; none in {config.push_dir}")
+    for name in _GEOMETRY:
+        if live.config.get(name) != getattr(config, name):
+            raise ValueError(
+                f"{name}: expected {live.config.get(name)}, as version {live.version} was trained "
+                f"with; got {getattr(config, name)}"
+            )
+    return live
+
+
+def _settings_of(live: published.Manifest, names: Iterable[str]) -> dict[str, Any]:
+    """Returns the settings that a version was published with, as far as it has them."""
+    return {name: live.config[name] for name in names if name in live.config}

@@ -25,7 +25,9 @@ class BulkInferrerSpec(component_spec.ComponentSpec):
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "champion": component_spec.ChannelParameter(type=standard_artifacts.Model),
-        "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "model_blessing": component_spec.ChannelParameter(
+            type=standard_artifacts.ModelBlessing, optional=True
+        ),
         "retrieval_blessing": component_spec.ChannelParameter(
             type=standard_artifacts.ModelBlessing
         ),
@@ -52,7 +54,7 @@ class BulkInferrer(base_beam_component.BaseBeamComponent):
         *,
         model: types.BaseChannel,
         champion: types.BaseChannel,
-        model_blessing: types.BaseChannel,
+        model_blessing: types.BaseChannel | None,
         retrieval_blessing: types.BaseChannel,
         embed_engine: str,
         k: int,
@@ -70,7 +72,7 @@ class BulkInferrer(base_beam_component.BaseBeamComponent):
           model: a SavedModel with signature `embed`.
           champion: the published model and its embeddings; of clips that it has embedded, where
             the model is the same, the vectors are taken over.
-          model_blessing: Evaluator's verdict.
+          model_blessing: Evaluator's verdict; None where nothing was trained.
           retrieval_blessing: RetrievalEvaluator's verdict.
           embed_engine: of `settings.ENGINES`.
           k: neighbors of each clip, at most.

@@ -3,11 +3,10 @@
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-import numpy as np
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.utils import shared
 from tfx import types
@@ -17,7 +16,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import embedder, progress, published
+from components import embedder, known_vectors, progress, published
 from components.bulk_inferrer import engines, index, neighbors, tables
 
 #: Queries in a shard of the neighbor table.
@@ -46,7 +45,7 @@ class _Model:
     """What a worker embeds with: the model, and the vectors that it need not compute."""
 
     embedder: embedder.Embedder
-    known: dict[tuple[str, str], np.ndarray]
+    known: known_vectors.KnownVectors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,48 +75,29 @@ class _EmbedShard(beam.DoFn):
         self._model = self._shared.acquire(self._load)
 
     def _load(self) -> _Model:
-        known = tables.read_known(self._known_path) if self._known_path else {}
+        known = known_vectors.read(self._known_path) if self._known_path else {}
         return _Model(engines.load(self._engine, self._model_dir), known)
 
     def process(self, shard: _Shard) -> Iterator[int]:
         """Reads, embeds and writes."""
-        names, digests, vectors = self._embed(embedder.read_examples(shard.examples_path))
+        examples = embedder.read_examples(shard.examples_path)
+        model = self._model.embedder
+        embedded = known_vectors.embed(examples, self._model.known, lambda: model)
+        names = embedded.names
         table = tables.EmbeddingTable(
             clip_ids=tuple(name.clip_id for name in names),
             class_names=tuple(name.class_name for name in names),
             groups=tuple(name.group for name in names),
             splits=(shard.split,) * len(names),
-            vectors=vectors,
-            model_id=self._model.embedder.model_id,
-            example_digests=tuple(digests),
-            engine=self._model.embedder.engine,
+            vectors=embedded.vectors,
+            model_id=model.model_id,
+            example_digests=tuple(embedded.digests),
+            engine=model.engine,
         )
         tables.write_embeddings(shard.parquet_path, table)
+        self._reused.inc(embedded.num_known)
         progress.counts.add(self._run, "shards", 1, self._num_shards)
         yield len(names)
-
-    def _embed(
-        self, examples: Iterable[bytes]
-    ) -> tuple[list[embedder.ClipNames], list[str], np.ndarray]:
-        """Returns names, digests and vectors; computes those that are not known."""
-        names: list[embedder.ClipNames] = []
-        digests: list[str] = []
-        known: list[np.ndarray | None] = []
-
-        def unknown() -> Iterator[bytes]:
-            for example in examples:
-                names.append(embedder.clip_names(example))
-                digests.append(embedder.example_digest(example))
-                known.append(self._model.known.get((names[-1].clip_id, digests[-1])))
-                if known[-1] is None:
-                    yield example
-
-        computed = (row for block in self._model.embedder.vectors(unknown()) for row in block)
-        # All at once: `known` is whole when the last Example has been read.
-        rows = list(computed)
-        self._reused.inc(len(known) - len(rows))
-        fresh = iter(rows)
-        return names, digests, np.stack([next(fresh) if row is None else row for row in known])
 
 
 class _FindNeighbors(beam.DoFn):
@@ -171,7 +151,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Writes both artifacts, or leaves both empty where a blessing is missing."""
-        blessings = (input_dict["model_blessing"][0], input_dict["retrieval_blessing"][0])
+        blessings = [
+            *input_dict.get("model_blessing", []),  # of a training
+            *input_dict["retrieval_blessing"],
+        ]
         if not all(model_utils.is_model_blessed(blessing) for blessing in blessings):
             return
         embeddings_uri = artifact_utils.get_single_uri(output_dict["embeddings"])
@@ -201,7 +184,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         known_path = os.path.join(champion_uri, published.EMBEDDINGS_FILE)
         known = None
         if fileio.exists(known_path):
-            known = tables.known_engine(known_path, embedder.model_id(model_dir))
+            known = known_vectors.engine_of(known_path, embedder.model_id(model_dir))
         shards = list(_shards(input_dict["examples"], embeddings_uri))
         engine = engines.choose(wanted, model_dir, known, lambda: _sample(shards))
         embed_shard = _EmbedShard(
@@ -225,7 +208,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         finally:
             progress.counts.forget(embeddings_uri)
         counters = result.metrics().query(MetricsFilter().with_name("reused"))["counters"]
-        if reused := sum(counter.committed or counter.attempted for counter in counters):
+        # Some runners know of attempts alone, some of neither.
+        if reused := sum(counter.committed or counter.attempted or 0 for counter in counters):
             progress.note(f"{reused} vectors of the published version are those of this model")
 
     def _find_neighbors(

@@ -96,30 +96,6 @@ def read_embeddings(folder: str) -> EmbeddingTable:
     )
 
 
-def known_engine(path: str, model_id: str) -> str | None:
-    """Returns the engine of published vectors of a model; None where they cannot be taken over.
-
-    Args:
-      path: of published embeddings; older ones do not say what they were made from.
-      model_id: of the model that embeds now; vectors of any other are of no use.
-    """
-    with pq.ParquetFile(path) as file:
-        if "example_digest" not in file.schema_arrow.names:
-            return None
-        table = file.read(["model_id"])
-    if set(table["model_id"].unique().to_pylist()) != {model_id}:
-        return None
-    return _engine(table)
-
-
-def read_known(path: str) -> dict[tuple[str, str], np.ndarray]:
-    """Reads published vectors, float32 [d], by clip id and digest of the clip's Example."""
-    table = pq.read_table(path, columns=["clip_id", "example_digest", "embedding"])
-    flat = table["embedding"].combine_chunks().flatten().to_numpy()
-    keys = zip(table["clip_id"].to_pylist(), table["example_digest"].to_pylist(), strict=True)
-    return dict(zip(keys, flat.reshape(table.num_rows, -1), strict=True))
-
-
 def _engine(table: pa.Table) -> str:
     return (table.schema.metadata or {}).get(b"engine", b"").decode()
 

@@ -29,8 +29,13 @@ class PusherSpec(component_spec.ComponentSpec):
         "model": _MODEL,
         "embeddings": component_spec.ChannelParameter(type=artifacts.Embeddings),
         "neighbors": component_spec.ChannelParameter(type=artifacts.NeighborTable),
-        "model_evaluation": _EVALUATION,
-        "model_blessing": _BLESSING,
+        # Of a training; without one, the model is the champion.
+        "model_evaluation": component_spec.ChannelParameter(
+            type=standard_artifacts.ModelEvaluation, optional=True
+        ),
+        "model_blessing": component_spec.ChannelParameter(
+            type=standard_artifacts.ModelBlessing, optional=True
+        ),
         "retrieval_evaluation": _EVALUATION,
         "retrieval_blessing": _BLESSING,
     }
@@ -38,7 +43,7 @@ class PusherSpec(component_spec.ComponentSpec):
 
 
 class Pusher(base_component.BaseComponent):
-    """Publishes model, embeddings, neighbor table and statistics, where both gates bless.
+    """Publishes model, embeddings, neighbor table and statistics, where the gates bless.
 
     Outputs `pushed` (PublishedVersion): the version, or what spoke against it.
     """

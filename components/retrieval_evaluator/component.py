@@ -22,7 +22,9 @@ class RetrievalEvaluatorSpec(component_spec.ComponentSpec):
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "champion": component_spec.ChannelParameter(type=standard_artifacts.Model),
-        "model_run": component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
+        "model_run": component_spec.ChannelParameter(
+            type=standard_artifacts.ModelRun, optional=True
+        ),
     }
     OUTPUTS = {
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
@@ -51,7 +53,7 @@ class RetrievalEvaluator(base_component.BaseComponent):
         examples: types.BaseChannel,
         model: types.BaseChannel,
         champion: types.BaseChannel,
-        model_run: types.BaseChannel,
+        model_run: types.BaseChannel | None,
         num_frames: int,
         min_recall: float,
         max_recall_drop: float,
@@ -64,8 +66,10 @@ class RetrievalEvaluator(base_component.BaseComponent):
         Args:
           examples: raw Examples with splits train, eval and test; other splits stay out.
           model: the candidate.
-          champion: of Champion; may be empty.
-          model_run: of Trainer; its `history.json`, where there is one, becomes a picture.
+          champion: of Champion; may be empty, and may be the candidate. Vectors that it holds of
+            its model are not computed again.
+          model_run: of Trainer; its `history.json`, where there is one, becomes a picture. None
+            where nothing was trained.
           num_frames: of a clip's windows; a champion that wants others is not compared with.
           min_recall: recall@1 that a candidate needs.
           max_recall_drop: how far it may lie below the champion's.

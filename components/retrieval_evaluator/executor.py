@@ -1,9 +1,10 @@
 """Embeds queries and gallery with candidate and champion, measures, judges, draws, blesses."""
 
+import functools
 import itertools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -13,7 +14,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components import embedder, features, plots, progress, published
+from components import embedder, features, known_vectors, plots, progress, published
 from components.retrieval_evaluator import bootstrap, comparison, gates, metrics, tables
 
 #: The report in the evaluation artifact.
@@ -42,11 +43,10 @@ class Executor(base_executor.BaseExecutor):
         """Evaluates the candidate, and the champion where there is one."""
         examples = input_dict["examples"]
         model = artifact_utils.get_single_instance(input_dict["model"])
-        candidate = _evaluate(path_utils.serving_model_path(model.uri), examples)
+        champion_uri = artifact_utils.get_single_uri(input_dict["champion"])
+        candidate = _evaluate(path_utils.serving_model_path(model.uri), examples, champion_uri)
         champion, note = _evaluate_champion(
-            artifact_utils.get_single_uri(input_dict["champion"]),
-            examples,
-            exec_properties["num_frames"],
+            champion_uri, examples, exec_properties["num_frames"], candidate
         )
         compared = _compare(candidate, champion)
         verdict = gates.judge(
@@ -64,7 +64,7 @@ class Executor(base_executor.BaseExecutor):
             "objections": list(verdict.objections),
         }
         progress.note(_note(candidate, champion, note, compared))
-        history = _read_history(artifact_utils.get_single_uri(input_dict["model_run"]))
+        history = _read_history(input_dict.get("model_run"))
         files = {
             REPORT_FILE: json.dumps(report, indent=2).encode(),
             QUERIES_FILE: _query_table(candidate, champion),
@@ -96,15 +96,53 @@ class _Evaluated(NamedTuple):
         )
 
 
-def _evaluate(model_dir: str, examples: list[types.Artifact]) -> _Evaluated:
-    model = embedder.Embedder(model_dir)
+def _evaluate(
+    model_dir: str,
+    examples: list[types.Artifact],
+    champion_uri: str,
+    only_engine: str | None = None,
+) -> _Evaluated:
+    """Embeds and measures.
+
+    Args:
+      model_dir: a SavedModel.
+      examples: raw Examples.
+      champion_uri: of Champion; vectors that it has of this model are taken over.
+      only_engine: if given, those of this engine alone.
+    """
+    model_id = embedder.model_id(model_dir)
+    known = _known_vectors(champion_uri, model_id, only_engine)
+    load = functools.cache(lambda: embedder.Embedder(model_dir))
     queries, gallery = (
-        model.embed(_read_clips(examples, splits)) for splits in ((_QUERY_SPLIT,), _GALLERY_SPLITS)
+        _embed(_read_clips(examples, splits), known, load)
+        for splits in ((_QUERY_SPLIT,), _GALLERY_SPLITS)
     )
     measured = metrics.evaluate_retrieval(
         queries.vectors, queries.class_names, gallery.vectors, gallery.class_names
     )
-    return _Evaluated(model.model_id, queries, gallery, measured)
+    return _Evaluated(model_id, queries, gallery, measured)
+
+
+def _known_vectors(
+    champion_uri: str, model_id: str, only_engine: str | None
+) -> known_vectors.KnownVectors:
+    path = os.path.join(champion_uri, published.EMBEDDINGS_FILE)
+    if not fileio.exists(path):
+        return {}
+    engine = known_vectors.engine_of(path, model_id)
+    if engine is None or only_engine not in (None, engine):
+        return {}
+    return known_vectors.read(path)
+
+
+def _embed(
+    clips: Iterator[bytes],
+    known: known_vectors.KnownVectors,
+    load: Callable[[], embedder.Embedder],
+) -> embedder.EmbeddedClips:
+    names, _, vectors, _ = known_vectors.embed(clips, known, load)
+    clip_ids, groups, class_names = zip(*names, strict=True)
+    return embedder.EmbeddedClips(clip_ids, groups, class_names, vectors)
 
 
 def _read_clips(examples: list[types.Artifact], splits: tuple[str, ...]) -> Iterator[bytes]:
@@ -118,9 +156,12 @@ def _read_clips(examples: list[types.Artifact], splits: tuple[str, ...]) -> Iter
 
 
 def _evaluate_champion(
-    uri: str, examples: list[types.Artifact], num_frames: int
+    uri: str, examples: list[types.Artifact], num_frames: int, candidate: _Evaluated
 ) -> tuple[_Evaluated | None, str]:
-    """Returns the evaluated champion, or None and why there is none."""
+    """Returns the evaluated champion, or None and why there is none.
+
+    Where the candidate is the champion, it is not evaluated twice.
+    """
     manifest_path = os.path.join(uri, published.MANIFEST_FILE)
     if not fileio.exists(manifest_path):
         return None, "no champion: this is the first version"
@@ -131,10 +172,20 @@ def _evaluate_champion(
     wanted = manifest["config"].get("num_frames", num_frames)
     if wanted != num_frames:
         return None, f"{name} cannot embed these clips: it wants windows of {wanted} frames"
+    model_dir = path_utils.serving_model_path(uri)
+    if embedder.model_id(model_dir) == candidate.model_id:
+        return candidate, f"{name}, which is this model{_own_recall(manifest)}"
     try:
-        return _evaluate(path_utils.serving_model_path(uri), examples), name
+        # By the candidate's engine: else the comparison would be one of engines too.
+        return _evaluate(model_dir, examples, uri, only_engine=embedder.Embedder.engine), name
     except tf.errors.InvalidArgumentError:
         return None, f"{name} cannot embed these clips: it wants other sizes of frames"
+
+
+def _own_recall(manifest: dict[str, Any]) -> str:
+    """Says what a version had on the library that it was published with."""
+    recall = manifest.get("metrics", {}).get("recall", {}).get("1")
+    return "" if recall is None else f", had {recall:.3f} on its own"
 
 
 def _compare(candidate: _Evaluated, champion: _Evaluated | None) -> comparison.Comparison | None:
@@ -158,6 +209,8 @@ def _note(
     """Says how the champion does on this run's test clips, beside the candidate."""
     if champion is None or compared is None:
         return name
+    if champion is candidate:
+        return f"recall@1 is {candidate.metrics.recall[1]:.3f} on these test clips; {name}"
     return (
         f"{name} has recall@1 {champion.metrics.recall[1]:.3f} on these test clips, the candidate "
         f"{candidate.metrics.recall[1]:.3f}: {len(compared.won)} won, {len(compared.lost)} lost"
@@ -180,9 +233,11 @@ def _query_table(candidate: _Evaluated, champion: _Evaluated | None) -> bytes:
     )
 
 
-def _read_history(model_run_uri: str) -> list[dict[str, Any]]:
-    """Returns the rows of the training's epochs, none where the trainer left no history."""
-    path = os.path.join(model_run_uri, HISTORY_FILE)
+def _read_history(model_run: list[types.Artifact] | None) -> list[dict[str, Any]]:
+    """Returns the rows of the training's epochs, none where there are none."""
+    if not model_run:
+        return []
+    path = os.path.join(artifact_utils.get_single_uri(model_run), HISTORY_FILE)
     if not fileio.exists(path):
         return []
     with fileio.open(path, "r") as file:

@@ -82,21 +82,6 @@ def test_bad_shards_of_others_are_refused(embeddings, message, tmp_path):
         tables.read_embeddings(str(tmp_path))
 
 
-def test_known_vectors_are_those_of_the_same_model(tmp_path):
-    """A vector is known by its clip and Example, with its engine; another model's is not."""
-    table = shard("a", "b", "c")
-    path = str(tmp_path / "0.parquet")
-    tables.write_embeddings(path, table)
-    assert tables.known_engine(path, "m") == "tensorflow"
-    known = tables.read_known(path)
-    assert known.keys() == {(name, f"digest of {name}") for name in "abc"}
-    np.testing.assert_array_equal(known["b", "digest of b"], table.vectors[1])
-    assert tables.known_engine(path, "other") is None
-    older = pq.read_table(path).drop(["example_digest"])
-    pq.write_table(older, path)
-    assert tables.known_engine(path, "m") is None
-
-
 @pytest.mark.parametrize(
     ("queries", "others", "scores", "message"),
     [

@@ -1,6 +1,7 @@
 """Runs of `local_runner.py`, and what they leave behind."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,11 @@ class Run(NamedTuple):
         """Its manifest."""
         return json.loads((self.live / "manifest.json").read_text())
 
+    @property
+    def states(self) -> dict[str, str]:
+        """How each stage ended, by its name: done, cached or failed."""
+        return dict(re.findall(r"^[✓=✗] (\w+) +(done|cached|failed) ", self.stdout, re.MULTILINE))
+
     def artifact(self, stage: str, output: str) -> Path:
         """The newest artifact of a stage."""
         folders = (self.output_dir / "pipeline" / stage / output).iterdir()
@@ -45,8 +51,35 @@ class Run(NamedTuple):
 
 def run_locally(output_dir: Path, *arguments: object) -> Run:
     """Runs `local_runner.py` as a user does."""
+    return finish(output_dir, start_locally(output_dir, *arguments))
+
+
+def start_locally(output_dir: Path, *arguments: object) -> subprocess.Popen:
+    """Starts a run."""
     command = [sys.executable, "local_runner.py", "--output-dir", output_dir, *arguments]
-    done = subprocess.run(
-        list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=600
+    return subprocess.Popen(
+        list(map(str, command)),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    return Run(output_dir, done.returncode, done.stdout, done.stderr)
+
+
+def finish(output_dir: Path, process: subprocess.Popen) -> Run:
+    """Waits for the end of a run."""
+    stdout, stderr = process.communicate(timeout=600)
+    return Run(output_dir, process.returncode, stdout, stderr)
+
+
+def kill_in(stage: str, output_dir: Path, *arguments: object) -> Run:
+    """Starts a run and kills it, as kill -9 does, when a stage shows its first progress."""
+    process = start_locally(output_dir, *arguments)
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if line.startswith(f"  {stage} "):
+            break
+    process.kill()
+    run = finish(output_dir, process)
+    return run._replace(stdout=seen + run.stdout)

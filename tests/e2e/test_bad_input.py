@@ -26,6 +26,8 @@ def odd_sources(tmp_path):
         (["--source", "{library}", "--k", "0"], ["--k", "1 to 1000", "0"]),
         (["--source", "{library}", "--image-size", "10"], ["--image-size", "32 to 512", "10"]),
         (["--source", "{library}", "--push-dir", "{}/file"], ["folder", "file"]),
+        (["--source", "{library}", "--classes", "3", "--refresh"], ["--refresh", "none in"]),
+        (["--on-finish", "/no/such/program"], ["--on-finish", "/no/such/program"]),
     ],
 )
 def test_one_line_and_exit_code_2(arguments, parts, odd_sources, library):

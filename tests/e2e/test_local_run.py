@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-import sample_library
-from tests.e2e.runs import CLASSES, CLIPS_PER_GROUP, ROOT, TINY, run_locally
+from tests.e2e.runs import CLASSES, ROOT, TINY, run_locally
 from tests.range_server import RangeServer
 
 REAL_CLIPS = ROOT.parent / "shared" / "real-clips" / "UCF-101"
@@ -144,36 +143,6 @@ def test_champion_of_another_geometry_is_not_compared(first_run, library, tmp_pa
     assert found["champion_note"].startswith("version 1 cannot embed these clips")
     assert "compared with the training clips of version 1" in second.stdout
     assert "began with the weights of version 1; best epoch 1 of 1" in second.stdout
-
-
-def test_a_library_that_grows_keeps_model_and_vectors(first_run, library, tmp_path):
-    """With --reuse-model nothing is trained, and what is known is not embedded again."""
-    shutil.copytree(first_run.output_dir / "published", tmp_path / "published")
-    larger = sample_library.make_library(
-        tmp_path / "larger.zip",
-        classes=CLASSES,
-        clips_per_group=CLIPS_PER_GROUP | {11: 1},
-        num_frames=(18, 26),
-    )
-    more = (*TINY, "--clips-per-class", "9,2,2", "--max-class-drift", "1", "--reuse-model")
-    more = (*more, "--exact-limit", "10")
-    second = run_locally(tmp_path, "--source", larger, *more)
-    assert second.code == 0, second.stdout + second.stderr
-    assert "trained nothing: the model is that of version 1" in second.stdout
-    assert "30 vectors of the published version are those of this model" in second.stdout
-    assert "the index finds 1.0000 of the true neighbors" in second.stdout
-    table_folder = second.artifact("BulkInferrer", "neighbors")
-    names = [path.name for path in table_folder.iterdir()]
-    assert names == ["neighbors-00000-of-00001.parquet"]
-    assert (second.manifest["version"], second.manifest["parent"]) == (2, 1)
-    assert second.manifest["model_id"] == first_run.manifest["model_id"]
-    before, after = (table(run.live / "embeddings.parquet") for run in (first_run, second))
-    vectors = dict(zip(after["clip_id"], after["embedding"], strict=True))
-    assert len(vectors) == 33
-    for clip_id, vector in zip(before["clip_id"], before["embedding"], strict=True):
-        assert vectors[clip_id] == vector
-    none = run_locally(tmp_path / "new", "--source", larger, *more)
-    assert none.code == 2 and "--reuse-model: expected a published version" in none.stderr
 
 
 def test_recommends_by_id_and_by_video(first_run, library, tmp_path):

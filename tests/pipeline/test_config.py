@@ -23,6 +23,9 @@ from pipeline.config import PipelineConfig
         ({"classes": ("Diving",)}, r"classes: expected 2 or more different names"),
         ({"clips_per_class": (30, 10)}, r"clips_per_class: expected three numbers"),
         ({"clips_per_class": (30, 0, 10)}, r"clips_per_class: expected three numbers"),
+        ({"refresh": True, "warm_start": True}, r"refresh: expected no warm_start beside it"),
+        ({"on_finish": "mail 'me"}, r"on_finish: expected a command; got .*No closing quotation"),
+        ({"on_finish": " "}, r"on_finish: expected a command; got ' '"),
     ],
 )
 def test_out_of_bounds(settings, message):
@@ -44,7 +47,9 @@ def test_folders_follow_output_dir(name, folder):
 def test_fingerprint_sees_what_shapes_the_result():
     """Settings, data and code change the fingerprint; places and Beam's options do not."""
     base = PipelineConfig(source="clips.zip")
-    same = PipelineConfig(source="clips.zip", output_dir="elsewhere", beam_args=("--x=1",))
+    same = PipelineConfig(
+        source="clips.zip", output_dir="elsewhere", beam_args=("--x=1",), on_finish="mail me"
+    )
     assert same.fingerprint("data", "code") == base.fingerprint("data", "code")
     others = {
         PipelineConfig(source="clips.zip", k=9).fingerprint("data", "code"),
@@ -54,6 +59,7 @@ def test_fingerprint_sees_what_shapes_the_result():
         base.fingerprint("data", "code"),
     }
     assert len(others) == 5
+    assert base.fingerprint("data", "code", k=9) in others
 
 
 def test_code_version_reads_the_sources():

@@ -73,7 +73,7 @@ def push(tmp_path):
         made.uri = uri or str(tmp_path / name)
         return made
 
-    def run(predictions, *, blessed, factor=1.0):
+    def run(predictions, *, blessed, factor=1.0, champion=None):
         parts, _ = make_inputs(tmp_path / "examples").values()
         write_examples_and_model(tmp_path / "examples", parts, factor)
         statistics = artifact(standard_artifacts.ExampleStatistics, "statistics")
@@ -108,6 +108,10 @@ def push(tmp_path):
             "retrieval_evaluation": retrieval,
             "retrieval_blessing": blessing,
         }
+        if champion:
+            del inputs["model_evaluation"], inputs["model_blessing"]
+            (tmp_path / "examples" / "manifest.json").write_text(json.dumps(champion))
+            (tmp_path / "examples" / "statistics.pb").write_bytes(b"of its training")
         (tmp_path / "pushed").mkdir()
         pushed = artifact(artifacts.PublishedVersion, "pushed")
         executor.Executor().Do(
@@ -148,6 +152,23 @@ def test_blessed_is_published_with_its_statistics(push, tmp_path):
     }
 
 
+def test_the_champion_keeps_its_accuracy_and_its_statistics(push, tmp_path):
+    """Without a training both are of the clips that the model was trained and measured on."""
+    metrics = {"accuracy": 0.7, "accuracy_per_class": {"Fall": 0.6}, "recall": {"1": 0.5}}
+    champion = {"version": 5, "metrics": metrics | {"accuracy_version": 2}}
+    result = push([0.1, 0.1, 0.1, 0.1], blessed=True, champion=champion)
+    assert (result["version"], result["objections"]) == (1, [])
+    live = published.open_published(tmp_path / "out")
+    assert live.manifest.metrics == {
+        "accuracy": 0.7,
+        "accuracy_per_class": {"Fall": 0.6},
+        "accuracy_version": 2,
+        "recall": {"1": 0.9},
+    }
+    assert result["metrics"] == live.manifest.metrics
+    assert (tmp_path / "out" / "1" / "statistics.pb").read_bytes() == b"of its training"
+
+
 def test_a_model_that_made_other_vectors_is_not_published(push, tmp_path):
     """A model that does not give a clip the vector in the embeddings is found out before."""
     with pytest.raises(published.PublishedError, match=r"model: .*v_\w+_g\d+_c01 .* cosine 0\."):
@@ -160,4 +181,5 @@ def test_what_is_not_blessed_is_not_published(push, tmp_path):
     result = push([0.1, 0.9, 0.9, 0.9], blessed=False)
     assert result["version"] is None
     assert "test accuracy is 0.250, below the floor of 0.500" in result["objections"]
+    assert (result["metrics"]["accuracy"], result["metrics"]["recall"]) == (0.25, {"1": 0.9})
     assert published.list_versions(tmp_path / "out") == []

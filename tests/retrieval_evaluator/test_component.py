@@ -1,12 +1,14 @@
 """The component's declaration."""
 
+import pytest
 from tfx.types import channel, standard_artifacts
 
 from components.retrieval_evaluator.component import RetrievalEvaluator
 
 
-def test_limits_reach_the_executor():
-    """Inputs, outputs and each limit are declared under the names that the executor reads."""
+@pytest.mark.parametrize("model_run", [None, channel.Channel(type=standard_artifacts.ModelRun)])
+def test_limits_reach_the_executor(model_run):
+    """Inputs, outputs and limits are declared as the executor reads them; a training may lack."""
     limits = {
         "min_recall": 0.1,
         "max_recall_drop": 0.2,
@@ -17,11 +19,12 @@ def test_limits_reach_the_executor():
         examples=channel.Channel(type=standard_artifacts.Examples),
         model=channel.Channel(type=standard_artifacts.Model),
         champion=channel.Channel(type=standard_artifacts.Model),
-        model_run=channel.Channel(type=standard_artifacts.ModelRun),
+        model_run=model_run,
         num_frames=10,
         code_version="abc",
         **limits,
     )
     assert node.exec_properties == {**limits, "num_frames": 10, "code_version": "abc"}
-    assert set(node.inputs) == {"examples", "model", "champion", "model_run"}
+    expected = {"examples", "model", "champion"}
+    assert set(node.inputs) == expected | ({"model_run"} if model_run else set())
     assert set(node.outputs) == {"evaluation", "blessing"}

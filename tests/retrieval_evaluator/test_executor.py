@@ -2,13 +2,16 @@
 
 import json
 import math
+import shutil
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from tfx.types import artifact_utils, standard_artifacts
 
-from components import features
+from components import embedder, features
+from components.bulk_inferrer import tables
 from components.retrieval_evaluator import executor
 
 CLASSES = {"Rise": 0.0, "Fall": math.pi / 2}
@@ -22,6 +25,8 @@ LIMITS = {
 }
 #: How many of the first 12 test clips a model that looks at this feature gets wrong.
 ERRORS = {features.BRIGHTNESS: 0, features.MOTION: 1, features.FPS: 4}
+#: The champion is the candidate.
+SAME = "the same"
 
 
 class AngleModel(tf.Module):
@@ -91,11 +96,42 @@ def examples(tmp_path_factory):
     return artifact
 
 
+def publish_embeddings(champion, examples, feature, engine):
+    """Writes vectors of a champion as if its model looked at another feature than it does."""
+    model_id = embedder.model_id(str(champion / "Format-Serving"))
+    records = list(embedder.read_examples(f"{examples.uri}/Split-*/*"))
+    angles = [
+        tf.train.Example.FromString(record).features.feature[feature].float_list.value[0]
+        for record in records
+    ]
+    ids, groups, classes = zip(*map(embedder.clip_names, records), strict=True)
+    table = tables.EmbeddingTable(
+        ids,
+        classes,
+        groups,
+        ("any",) * len(ids),
+        np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32),
+        model_id,
+        tuple(map(embedder.example_digest, records)),
+        engine,
+    )
+    tables.write_embeddings(str(champion / "embeddings.parquet"), table)
+
+
 @pytest.fixture(scope="module")
 def evaluate(examples, tmp_path_factory):
     """Runs the node on a candidate and a champion, named by the feature that they look at."""
 
-    def run(candidate, champion=None, *, champion_frames=2, told_frames=2, history=None, **limits):
+    def run(
+        candidate,
+        champion=None,
+        *,
+        champion_frames=2,
+        told_frames=2,
+        history=None,
+        known=None,
+        **limits,
+    ):
         root = tmp_path_factory.mktemp("run")
 
         def save(name, feature, num_frames):
@@ -112,16 +148,22 @@ def evaluate(examples, tmp_path_factory):
 
         save("model", candidate, 2)
         if champion:
-            save("champion", champion, champion_frames)
+            if champion == SAME:
+                shutil.copytree(root / "model", root / "champion")
+            else:
+                save("champion", champion, champion_frames)
+            if known:
+                publish_embeddings(root / "champion", examples, *known)
             manifest = {"version": 7, "config": {"num_frames": told_frames}}
+            manifest["metrics"] = {"recall": {"1": 0.875}}
             (root / "champion" / "manifest.json").write_text(json.dumps(manifest))
         inputs = {
             "examples": examples,
             "model": artifact(standard_artifacts.Model, "model"),
             "champion": artifact(standard_artifacts.Model, "champion"),
-            "model_run": artifact(standard_artifacts.ModelRun, "model_run"),
         }
         if history:
+            inputs["model_run"] = artifact(standard_artifacts.ModelRun, "model_run")
             (root / "model_run" / "history.json").write_text(json.dumps(history))
         blessing = artifact(standard_artifacts.ModelBlessing, "blessing")
         evaluation = artifact(standard_artifacts.ModelEvaluation, "evaluation")
@@ -254,6 +296,33 @@ def test_each_class_has_its_bars(evaluate):
         "recall@1 of class Rise is 0.333, 0.667 below the champion's 1.000, more than the 0.600 "
         "allowed (4 clips lost, 0 won)",
     ]
+
+
+@pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
+def test_the_champion_as_candidate_is_measured_by_its_vectors(evaluate, engine):
+    """Vectors that it has of these clips are taken over, and it is not held against itself."""
+    report, blessed, _ = evaluate(features.FPS, SAME, known=(features.MOTION, engine))
+    assert blessed
+    assert report["candidate"]["recall"]["1"] == pytest.approx(11 / 12)
+    assert report["champion"] == report["candidate"]
+    assert (report["comparison"]["won"], report["comparison"]["lost"]) == ([], [])
+    note = "version 7, which is this model, had 0.875 on its own"
+    assert report["champion_note"] == note
+
+
+def test_floors_hold_for_the_champion_too(evaluate):
+    """Where it no longer finds the classes of this run's clips, it is not blessed."""
+    report, blessed, _ = evaluate(features.FPS, SAME, min_recall=0.7)
+    assert not blessed
+    assert report["objections"] == ["recall@1 is 0.667, below the floor of 0.700"]
+
+
+@pytest.mark.parametrize(("engine", "recall"), [("tensorflow", 11 / 12), ("openvino", 8 / 12)])
+def test_both_models_are_measured_by_one_engine(evaluate, engine, recall):
+    """A champion's vectors are taken over if TensorFlow made them, as the candidate's are."""
+    report, _, _ = evaluate(features.BRIGHTNESS, features.FPS, known=(features.MOTION, engine))
+    assert report["champion"]["recall"]["1"] == pytest.approx(recall)
+    assert report["candidate"]["recall"]["1"] == 1
 
 
 @pytest.mark.parametrize("wants", [{"champion_frames": 3}, {"told_frames": 1}])
