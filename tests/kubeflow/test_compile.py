@@ -114,11 +114,33 @@ def test_what_a_run_may_choose_reaches_the_stages(name):
 def test_what_a_run_finds_reaches_the_stages(field):
     """Each fact changes parameters that the first task hands on, and no others."""
     config = PipelineConfig(source="s3://b/clips.zip", push_dir="s3://b/published")
-    other = dataclasses.replace(FACTS, **{field.name: "9"})
+    value = '{"epochs": 9}' if field.name == "trained_with" else "9"
+    other = dataclasses.replace(FACTS, **{field.name: value})
     before, after = (all_parameters(config, facts) for facts in (FACTS, other))
     changed = {key for key in before if before[key] != after[key]}
     planned = {(stage, key) for stage, keys in compile.PLANNED.items() for key in keys}
     assert changed and changed <= planned
+
+
+def test_a_refresh_has_no_training():
+    """It compiles to fewer stages, and is as sound."""
+    package = compile.compile_pipeline(
+        PipelineConfig(source="s3://b/c.zip", push_dir="s3://b/p", refresh=True),
+        settings.KubeflowConfig(image=configurations.IMAGE),
+    )
+    lint.check(package)
+    stages = next(yaml.safe_load_all(package))["components"]["retrain"]["dag"]["tasks"]
+    assert not stages.keys() & {"Transform", "Trainer", "Evaluator"}
+    assert {"Champion", "RetrievalEvaluator", "BulkInferrer", "Pusher"} <= stages.keys()
+
+
+def test_what_only_a_local_run_can_have_is_refused():
+    """A command of this machine means nothing to a container."""
+    with pytest.raises(ValueError, match="on_finish: expected none"):
+        compile.compile_pipeline(
+            PipelineConfig(source="s3://b/c.zip", push_dir="s3://b/p", on_finish="mail me"),
+            settings.KubeflowConfig(image=configurations.IMAGE),
+        )
 
 
 def all_parameters(config, facts):
