@@ -11,7 +11,7 @@ test: setup ## check style and types, then run the tests; ARGS go to pytest
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy
-	$(python) -m pytest $(ARGS)
+	$(python) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 setup: ## make .venv from the lock, unless it is up to date; PYTHON=... names the interpreter
 	@tools/setup.sh

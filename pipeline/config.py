@@ -78,11 +78,11 @@ class PipelineConfig:
     data_version: str = knob(
         "", "any text; another one makes all be read and trained anew", metavar="TEXT"
     )
-    classes: int | tuple[str, ...] = knob(
+    classes: int | str | tuple[str, ...] = knob(
         10,
-        "how many classes, first by name, or their names, comma-separated",
+        "how many classes, first by name, or their names, comma-separated, or all",
         parse=parse_classes,
-        metavar="N|NAMES",
+        metavar="N|NAMES|all",
     )
     clips_per_class: tuple[int, ...] = knob(
         (30, 10, 10),
@@ -204,7 +204,7 @@ class PipelineConfig:
             check(field, getattr(self, field.name))
         if isinstance(self.classes, int) and self.classes < 2:
             raise ValueError(f"classes: expected 2 or more, or names; got {self.classes}")
-        if not isinstance(self.classes, int) and len(set(self.classes)) < 2:
+        if isinstance(self.classes, tuple) and len(set(self.classes)) < 2:
             raise ValueError(f"classes: expected 2 or more different names; got {self.classes}")
         if self.warm_start and self.refresh:
             raise ValueError("refresh: expected no warm_start beside it; nothing is trained")

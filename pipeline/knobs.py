@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from components.clip_example_gen import splits
+
 
 def knob(
     default: Any,
@@ -68,9 +70,11 @@ def check(field: dataclasses.Field, value: Any) -> None:
         raise ValueError(f"{field.name}: expected one of {', '.join(choices)}; got {value!r}")
 
 
-def parse_classes(text: str) -> int | tuple[str, ...]:
-    """Reads `"10"` as the first ten classes, `"Archery,Diving"` as these two."""
+def parse_classes(text: str) -> int | str | tuple[str, ...]:
+    """Reads `"10"` as the first ten classes, `"Archery,Diving"` as these two, `"all"` as it is."""
     text = text.strip()
+    if text == splits.ALL_CLASSES:
+        return text
     if text.lstrip("-").isdigit():
         return int(text)
     return tuple(name.strip() for name in text.split(","))

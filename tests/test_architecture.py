@@ -28,7 +28,6 @@ HOMES = {
         "components/artifacts.py",
         "components/*/component.py",
         "components/*/executor.py",
-        "components/trainer/reuse.py",
         "components/trainer/train.py",
     ),
     "apache_beam": ("components/*/executor.py", "components/clip_example_gen/beam_files.py"),

@@ -20,7 +20,7 @@ class ClipExampleGenSpec(types.ComponentSpec):
 
     PARAMETERS = {
         "source": _parameter(str),  # a zip or a folder, as `archive.open_archive` takes it
-        "classes": _parameter(str),  # JSON: so many classes, the first by name, or their names
+        "classes": _parameter(str),  # JSON: so many, the first by name, or names, or "all"
         "clips_per_class": _parameter(str),  # JSON: the most clips for train, eval and test
         "split": _parameter(str),  # one of `splits.SPLIT_METHODS`
         "split_fractions": _parameter(str),  # JSON: shares of train, eval, test in group-hash

@@ -19,6 +19,8 @@ UCF101_TEST_GROUPS = {
 }
 GROUP_HASH = "group-hash"
 SPLIT_METHODS = (*UCF101_TEST_GROUPS, GROUP_HASH)
+#: In place of a number or of names.
+ALL_CLASSES = "all"
 
 #: So many classes are named in an error.
 _MAX_NAMED = 20
@@ -27,13 +29,15 @@ _ClipsByGroup = Mapping[str, Sequence[ClipRef]]
 
 
 def select_classes(refs: Sequence[ClipRef], classes: int | Sequence[str]) -> tuple[ClipRef, ...]:
-    """Returns the clips of `classes`: so many classes, the first by name, or these by name.
+    """Returns the clips of `classes`: so many, the first by name, or these by name, or ALL_CLASSES.
 
     Raises:
       ValueError: there are fewer classes, or none of that name, or a clip has no class.
     """
     _check_labeled(refs)
     available = sorted({ref.class_name for ref in refs})
+    if classes == ALL_CLASSES:
+        return tuple(refs)
     if isinstance(classes, int):
         if not 1 <= classes <= len(available):
             named = ", ".join(available[:_MAX_NAMED]) + ", ..." * (len(available) > _MAX_NAMED)

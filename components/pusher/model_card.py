@@ -76,7 +76,9 @@ def _figures(metrics: Mapping[str, Any]) -> str:
         figures.append(
             ("mAP@10 across source videos", metrics["map_at_10"], intervals.get("map_at_10"))
         )
-    rows = [("accuracy on the test split", f"{metrics['accuracy']:.3f}", "")]
+    measured_by = metrics.get("accuracy_version")  # of a refresh
+    note = f", measured by version {measured_by}" if measured_by else ""
+    rows = [(f"accuracy on the test split{note}", f"{metrics['accuracy']:.3f}", "")]
     for name, value, interval in figures:
         shown = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
         rows.append((name, f"{value:.3f}", shown))

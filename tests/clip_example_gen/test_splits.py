@@ -220,9 +220,10 @@ def test_groups_move_to_train_only():
 
 
 def test_select_classes_by_number_and_by_name():
-    """A number takes the first by name; names take those classes."""
+    """A number takes the first by name; names take those classes; "all" takes all."""
     refs = _library(5)[::-1]
     assert {r.class_name for r in splits.select_classes(refs, 2)} == {"Class0", "Class1"}
+    assert splits.select_classes(refs, "all") == refs
     chosen = splits.select_classes(refs, ["Class4", "Class2"])
     assert Counter(r.class_name for r in chosen) == {"Class4": 50, "Class2": 50}
 

@@ -126,7 +126,7 @@ def test_new_clips_are_taken_in_and_broken_data_are_not(run, cluster, package, t
         num_frames=(18, 26),
     )
     upload(larger)
-    third = cluster.run(package, {"classes": "4", "epochs": 3})
+    third = cluster.run(package, {"classes": "all", "epochs": 3})
     assert third.succeeded, third.failures
     assert "began with the weights of version 1" in third.log("Trainer")
     with published.open_published(PUSH_DIR) as live:

@@ -29,7 +29,8 @@ from tests.e2e.runs import (
 
 #: On a library that is free to grow.
 SCHEDULED = (
-    *TINY, "--clips-per-class", "60,20,20", "--max-class-drift", "1", "--max-recall-drop", "1",
+    *TINY, "--classes", "all", "--clips-per-class", "60,20,20",
+    "--max-class-drift", "1", "--max-recall-drop", "1",
 )  # fmt: skip
 BEFORE_TRAINING = {
     "Champion",
@@ -110,9 +111,8 @@ def third(second, clips, schedule):
     """After 20 new clips, 8 of them of a new class: two runs that are killed, one that is not."""
     add_clips(clips, ("Fall",), {1: 2, 8: 2, 9: 2, 10: 1, 25: 1})
     add_clips(clips, CLASSES, {11: 2, 12: 2})
-    arguments = *schedule, "--classes", "4"
-    killed = [kill_in(stage, *arguments) for stage in ("Trainer", "BulkInferrer")]
-    return [*killed, run_locally(*arguments)]
+    killed = [kill_in(stage, *schedule) for stage in ("Trainer", "BulkInferrer")]
+    return [*killed, run_locally(*schedule)]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def fourth(third, clips, schedule, tmp_path_factory):
     told = tmp_path_factory.mktemp("told") / "fourth"
     for path in sorted(clips.rglob("*_c02.avi")):
         path.write_bytes(b"\0" * 5000)
-    run = run_locally(*schedule, "--classes", "4", *on_finish(told))
+    run = run_locally(*schedule, *on_finish(told))
     return run, json.loads(told.read_text())
 
 

@@ -73,8 +73,9 @@ def test_code_version_reads_the_sources():
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("10", 10), ("-3", -3), ("Diving, Archery", ("Diving", "Archery"))]
+    ("text", "expected"),
+    [("10", 10), ("-3", -3), ("Diving, Archery", ("Diving", "Archery")), (" all ", "all")],
 )
 def test_parse_classes(text, expected):
-    """A number counts classes; anything else names them."""
+    """A number counts classes; "all" is all of them; anything else names them."""
     assert config.parse_classes(text) == expected

@@ -58,3 +58,11 @@ def test_names_cannot_change_the_page():
     card = write_model_card(plain, clips, {})
     assert r"| \<script\>x\</script\>\|\`a\`\[b\](c) | 1 |" in card.splitlines()
     assert "recall" not in card and "parent: none" in card
+
+
+def test_accuracy_that_an_older_version_measured():
+    """After a refresh the card says whose figure it is."""
+    metrics = {"accuracy": 0.5, "accuracy_version": 3}
+    refreshed = MANIFEST.__class__(**{**vars(MANIFEST), "metrics": metrics})
+    card = write_model_card(refreshed, [], {})
+    assert "| accuracy on the test split, measured by version 3 | 0.500 |  |" in card.splitlines()

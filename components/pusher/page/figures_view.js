@@ -18,9 +18,11 @@ function metricTile(name, value, interval) {
 
 function metricTiles() {
   const { accuracy, recall = {}, map_at_10: map, intervals = {} } = about.metrics;
+  const version = about.metrics.accuracy_version; // of a refresh: which version measured it
+  const name = version ? `Accuracy, by version ${version}` : "Accuracy";
   const tiles = Object.entries(recall).map(([k, value]) =>
     [`Recall@${k}`, value, intervals.recall?.[k]]);
-  tiles.push(["mAP@10", map, intervals.map_at_10], ["Accuracy", accuracy, intervals.accuracy]);
+  tiles.push(["mAP@10", map, intervals.map_at_10], [name, accuracy, intervals.accuracy]);
   const known = tiles.filter(([, value]) => Number.isFinite(value));
   return el("dl", { class: "metrics" }, ...known.map((tile) => metricTile(...tile)));
 }
