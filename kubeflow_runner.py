@@ -8,14 +8,13 @@ token, KF_PIPELINES_UI_ENDPOINT the address for people where it is another.
 """
 
 import argparse
-import atexit
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import console, options
+from pipeline import console, leaving, options
 from pipeline.config import PipelineConfig
 from pipeline.kubeflow.settings import KubeflowConfig
 from pipeline.parser import OptionParser
@@ -271,10 +270,4 @@ def _show(rows: list[Row]) -> None:
 
 
 if __name__ == "__main__":
-    exit_code = main()
-    # C++ threads of the libraries now and then abort a process that unloads them, and with it the
-    # exit code. All is written; this process ends without unloading anything.
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)
+    leaving.leave(main())

@@ -4,17 +4,15 @@ exit codes: 0 published, or already up to date; 2 bad input; 3 the model was not
 is published; 4 another run is at work in the output folder; 1 anything else.
 """
 
-import atexit
 import dataclasses
 import datetime
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from components import published
-from pipeline import console, finish, options, planning, run_lock
+from pipeline import console, finish, leaving, options, planning, run_lock
 from pipeline.config import PipelineConfig, code_version
 from pipeline.finish import Result
 
@@ -218,10 +216,4 @@ def _reason(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    exit_code = main()
-    # C++ threads of the libraries now and then abort a process that unloads them, and with it the
-    # exit code. All is written; this process ends without unloading anything.
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)
+    leaving.leave(main())

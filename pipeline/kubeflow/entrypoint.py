@@ -19,12 +19,12 @@ import argparse
 import json
 import logging
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from components import progress
+from pipeline import leaving
 
 _FOLDERS = {"minio://": "/minio/", "s3://": "/s3/", "gs://": "/gcs/"}
 #: That of the launcher: TFX knows no such type.
@@ -176,8 +176,4 @@ def _runs_on_beam(executor_class_path: str) -> bool:
 
 if __name__ == "__main__":
     main()
-    # C++ threads of the libraries now and then abort a process that unloads them. All is written;
-    # this process ends without unloading anything.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    leaving.leave(0)

@@ -3,39 +3,13 @@
 import pytest
 
 from pipeline.kubeflow import schedules
-from pipeline.kubeflow.client import Kubeflow
-from pipeline.kubeflow.connection import Connection
 from pipeline.kubeflow.package import read_package
 from pipeline.kubeflow.transport import KubeflowError
+from tests.kubeflow.asking import only, reach
 from tests.kubeflow.packages import NAME, PARAMETERS, write_package
-from tests.kubeflow.server import Fault, KubeflowServer
+from tests.kubeflow.server import Fault
 
 ARGUMENTS = {"source": "s3://b/clips"}
-
-
-@pytest.fixture
-def server():
-    with KubeflowServer() as running:
-        yield running
-
-
-@pytest.fixture
-def kubeflow(server):
-    return to(server)
-
-
-@pytest.fixture
-def package(tmp_path):
-    return read_package(write_package(tmp_path))
-
-
-def to(server, **options):
-    return Kubeflow(Connection(server.host, **{"timeout": 5.0, "wait_sec": 0.01, **options}))
-
-
-def only(found):
-    (one,) = found.values()
-    return one
 
 
 def test_submit_uploads_and_runs(server, kubeflow, package, capsys):
@@ -118,8 +92,8 @@ def test_namespace_of_several_users(server, package):
     """Pipelines and experiments are made in the user's namespace, and found there alone."""
     server.multi_user = True
     for name in ("ann", "bob"):
-        to(server, namespace=name).submit(package, ARGUMENTS)
-        schedules.schedule(to(server, namespace=name), package, "0 0 3 * * *", ARGUMENTS)
+        reach(server, namespace=name).submit(package, ARGUMENTS)
+        schedules.schedule(reach(server, namespace=name), package, "0 0 3 * * *", ARGUMENTS)
     for made in (server.pipelines, server.experiments, server.recurring_runs):
         assert [one["namespace"] for one in made.values()] == ["ann", "bob"]
 
@@ -193,7 +167,7 @@ def test_wait_tells_why_a_run_failed(server, kubeflow, package, tasks, state, er
 
 def test_wait_outlasts_an_outage(server, package):
     """A server that restarts is asked again; one that refuses is not."""
-    kubeflow = to(server, attempts=1)
+    kubeflow = reach(server, attempts=1)
     run = kubeflow.submit(package, ARGUMENTS)
     server.faults = [Fault("GET", "/runs/", status) for status in (0, 503, 502)]
     assert kubeflow.wait(run.run_id, print, poll_sec=0.01).state == "SUCCEEDED"

@@ -7,33 +7,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.kubeflow.connection import Connection, connect, from_environment
-from pipeline.kubeflow.transport import KubeflowError
-from tests.kubeflow.server import Fault, KubeflowServer
+from tests.kubeflow.asking import COOKIES, TOKEN, refusal, to
+from tests.kubeflow.server import Fault
 
 ROOT = Path(__file__).resolve().parents[2]
-TOKEN = "token-that-nobody-may-see"
-COOKIES = "session=cookie-that-nobody-may-see; other=1"
-
-
-@pytest.fixture
-def server():
-    with KubeflowServer() as running:
-        yield running
-
-
-def to(server, **options):
-    return Connection(server.host, **{"timeout": 5.0, "wait_sec": 0.01, **options})
-
-
-def refusal(ask):
-    """Returns the error, which carries no other one along."""
-    with pytest.raises(KubeflowError) as raised:
-        ask()
-    error = raised.value
-    assert error.__cause__ is None
-    assert error.__context__ is None
-    assert "\n" not in str(error)
-    return error
 
 
 def test_options_win_over_the_environment():

@@ -116,7 +116,17 @@ def test_where_beam_runs(arguments, elsewhere):
 
 
 @pytest.mark.skipif(not pod.can_run(), reason="needs mounts of one's own (unshare)")
-@pytest.mark.parametrize("quirks", [Quirks(), Quirks(*[False] * len(Quirks._fields))])
+@pytest.mark.parametrize(
+    "quirks",
+    [
+        Quirks(),
+        Quirks(*[False] * len(Quirks._fields)),
+        *(
+            pytest.param(Quirks()._replace(**{name: False}), marks=pytest.mark.slow)
+            for name in Quirks._fields
+        ),
+    ],
+)
 def test_stages_run_with_and_without_the_quirks(quirks, tmp_path):
     """Files and metadata pass from stage to stage as Kubeflow hands them on, or another would."""
     run = Cluster(tmp_path, quirks=quirks).run(yaml.safe_dump(parts.make_spec()))

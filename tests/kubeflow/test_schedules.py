@@ -5,40 +5,14 @@ import itertools
 import pytest
 
 from pipeline.kubeflow import schedules
-from pipeline.kubeflow.client import Kubeflow
-from pipeline.kubeflow.connection import Connection
 from pipeline.kubeflow.package import read_package
 from pipeline.kubeflow.transport import KubeflowError
+from tests.kubeflow.asking import only
 from tests.kubeflow.packages import NAME, PARAMETERS, write_package
-from tests.kubeflow.server import Fault, KubeflowServer
+from tests.kubeflow.server import Fault
 
 DAILY = "0 0 3 * * *"
 ARGUMENTS = {"source": "s3://b/clips"}
-
-
-@pytest.fixture
-def server():
-    with KubeflowServer() as running:
-        yield running
-
-
-@pytest.fixture
-def kubeflow(server):
-    return to(server)
-
-
-@pytest.fixture
-def package(tmp_path):
-    return read_package(write_package(tmp_path))
-
-
-def to(server, **options):
-    return Kubeflow(Connection(server.host, **{"timeout": 5.0, "wait_sec": 0.01, **options}))
-
-
-def only(found):
-    (one,) = found.values()
-    return one
 
 
 @pytest.mark.parametrize(

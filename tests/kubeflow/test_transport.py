@@ -12,32 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pipeline.kubeflow.connection import Connection, connect
-from pipeline.kubeflow.transport import KubeflowError
+from tests.kubeflow.asking import COOKIES, TOKEN, refusal, to
 from tests.kubeflow.server import Fault, KubeflowServer
-
-TOKEN = "token-that-nobody-may-see"
-COOKIES = "session=cookie-that-nobody-may-see; other=1"
-
-
-@pytest.fixture
-def server():
-    with KubeflowServer() as running:
-        yield running
-
-
-def to(server, **options):
-    return Connection(server.host, **{"timeout": 5.0, "wait_sec": 0.01, **options})
-
-
-def refusal(ask):
-    """Returns the error, which carries no other one along."""
-    with pytest.raises(KubeflowError) as raised:
-        ask()
-    error = raised.value
-    assert error.__cause__ is None
-    assert error.__context__ is None
-    assert "\n" not in str(error)
-    return error
 
 
 @pytest.mark.parametrize(
