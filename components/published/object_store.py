@@ -26,6 +26,7 @@ import pyarrow as pa
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import from_url
 
+from components import filesystems
 from components.published.errors import PublishedError
 from components.published.store import CURRENT_FILE, MANIFEST_FILE, Store, is_version_name
 
@@ -206,7 +207,7 @@ def _s3_options() -> dict[str, Any]:
     """Returns what Beam's s3:// goes by, too: boto3's credentials, a server of one's own."""
     from obstore.auth.boto3 import Boto3CredentialProvider  # boto3 is slow to import
 
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = filesystems.s3_endpoint()
     own_server = {"endpoint": endpoint} if endpoint else {}
     plain = bool(endpoint and endpoint.startswith("http://"))
     return {

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from pipeline.kubeflow.settings import is_image
+from pipeline.kubeflow.settings import PIPELINE_NAME, is_image
 
 SCHEMA_VERSION = "2.1.0"
 
 _TASK_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
-_PIPELINE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,126}[a-z0-9])?")
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9-_]{2,20}[.][A-Z]\w*")
 #: TFX's own types, which its entrypoint finds by this name.
 _TFX_TYPES = "tfx."
@@ -102,7 +101,7 @@ def _info(spec: Spec) -> Iterator[str]:
     if spec.get("schemaVersion") != SCHEMA_VERSION:
         yield f"schemaVersion: expected {SCHEMA_VERSION}; got {spec.get('schemaVersion')}"
     name = spec.get("pipelineInfo", {}).get("name", "")
-    if not _PIPELINE_NAME.fullmatch(name):
+    if not PIPELINE_NAME.fullmatch(name):
         yield f"pipelineInfo: expected a name of lowercase letters, digits and -; got {name!r}"
 
 

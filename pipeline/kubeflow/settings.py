@@ -11,7 +11,7 @@ _IMAGE = re.compile(
     rf"(?:[\w.-]+(?::\d+)?/)?{_PATH}(?:/{_PATH})*"
     r"(?P<tag>:\w[\w.-]{0,127})?(?P<digest>@sha256:[0-9a-f]{64})?"
 )
-_PIPELINE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?")
+PIPELINE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?:[\w.-]+=[A-Za-z_]\w*")
 _TOLERATION = re.compile(r"[\w./-]+(=[\w.-]+)?:(NoSchedule|PreferNoSchedule|NoExecute)")
@@ -66,7 +66,7 @@ class KubeflowConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             check(field, getattr(self, field.name))
-        _match("pipeline_name", _PIPELINE_NAME, self.pipeline_name, "lowercase letters, digits, -")
+        _match("pipeline_name", PIPELINE_NAME, self.pipeline_name, "lowercase letters, digits, -")
         if not is_image(self.image):
             raise ValueError(
                 "image: expected registry/name:tag or registry/name@sha256:digest; "
