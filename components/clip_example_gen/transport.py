@@ -45,7 +45,7 @@ class Body(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """Returns what is there, at most `size` bytes; b"" at the end."""
         if time.monotonic() > self._deadline:
-            raise TimeoutError(f"the body came too slowly: {self.received} bytes so far")
+            raise TimeoutError(f"timed out: the body came too slowly, {self.received} bytes so far")
         data = self._raw.read1(_CHUNK if size < 0 else min(size, _CHUNK))
         self.received += len(data)
         return data

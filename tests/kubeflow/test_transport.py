@@ -28,12 +28,12 @@ from tests.kubeflow.server import Fault, KubeflowServer
 )
 def test_questions_are_asked_again(server, fault):
     """A GET changes nothing: after 5xx, 429, silence or a broken connection it is made again."""
-    client = connect(to(server, timeout=0.2))
+    client = connect(to(server, timeout=0.5))
     server.faults = [Fault("GET", "/pipelines", **fault)] * 3
     started = time.monotonic()
     assert client.list_pipelines().pipelines is None
     assert server.asked("GET")[1:] == ["/pipelines"] * 4
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 def test_questions_are_not_asked_for_ever(server):
