@@ -24,13 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from components import progress
-from pipeline import leaving
+from pipeline import beam_options, leaving
 
 _FOLDERS = {"minio://": "/minio/", "s3://": "/s3/", "gs://": "/gcs/"}
 #: That of the launcher: TFX knows no such type.
 _LOGS = "executor-logs"
-#: Beam's runners that run in the container itself.
-_LOCAL_RUNNERS = frozenset({"DirectRunner", "BundleBasedDirectRunner", "PrismRunner"})
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -47,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
         args.json_serialized_invocation_args,
         args.json_serialized_inputs_spec_args,
     )
-    remote = _runs_elsewhere(beam_args) and _runs_on_beam(args.executor_class_path)
+    remote = beam_options.runs_elsewhere(beam_args) and _runs_on_beam(args.executor_class_path)
     repair_input(executor_input, spec, check_remote if remote else to_path)
     output_file = Path(executor_input["outputs"]["outputFile"])
     places = [
@@ -158,12 +156,6 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return value
-
-
-def _runs_elsewhere(beam_args: list[str]) -> bool:
-    runners = argparse.ArgumentParser(allow_abbrev=False)
-    runners.add_argument("--runner", default="DirectRunner")
-    return runners.parse_known_args(beam_args)[0].runner.split(".")[-1] not in _LOCAL_RUNNERS
 
 
 def _runs_on_beam(executor_class_path: str) -> bool:

@@ -100,21 +100,6 @@ def test_what_cannot_be_mapped_is_named(locate, uri, message):
     assert message in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "elsewhere"),
-    [
-        ([], False),
-        (["--runner=DirectRunner"], False),
-        (["--runner", "apache_beam.runners.direct.DirectRunner"], False),
-        (["--direct_num_workers=0", "--runner=FlinkRunner"], True),
-        (["--runner", "DataflowRunner", "--project=p"], True),
-    ],
-)
-def test_where_beam_runs(arguments, elsewhere):
-    """What Beam's options say of the runner decides what the stages see."""
-    assert entrypoint._runs_elsewhere(arguments) is elsewhere
-
-
 @pytest.mark.skipif(not pod.can_run(), reason="needs mounts of one's own (unshare)")
 @pytest.mark.parametrize(
     "quirks",
