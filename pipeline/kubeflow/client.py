@@ -19,6 +19,8 @@ from pipeline.kubeflow.transport import KubeflowError
 SUCCEEDED = "SUCCEEDED"
 _FINAL = frozenset({SUCCEEDED, "FAILED", "SKIPPED", "CANCELED"})
 _FAILED = frozenset({"FAILED", "SYSTEM_ERROR"})
+#: Of a task that never starts, as one before it failed.
+_OMITTED = "RUNTIME_STATE_UNSPECIFIED"
 #: Parts of a run, and of a task, that fail with it and say no more.
 _PARTS = re.compile(r"root|executor(\(\d+\))?")
 #: Prepares a task; where it fails, the task itself never comes to be.
@@ -235,8 +237,12 @@ def _find_or_make(find: Callable[[], str | None], make: Callable[[], str]) -> tu
 def _tasks(run: Any) -> Iterator[tuple[str, str, str, str]]:
     """Yields key, name, state and error of a run's tasks."""
     for task in (run.run_details and run.run_details.task_details) or []:
-        name, state = task.display_name or "", task.state or "PENDING"
-        if _PARTS.fullmatch(name) or (_DRIVER.fullmatch(name) and state not in _FAILED):
+        name, state = task.display_name or "", task.state or _OMITTED
+        if (
+            state == _OMITTED
+            or _PARTS.fullmatch(name)
+            or (_DRIVER.fullmatch(name) and state not in _FAILED)
+        ):
             continue
         error = task.error.message if task.error else ""
         yield task.task_id or name, name, state, error or ""

@@ -11,6 +11,7 @@ depend on it, or on a run's own parameters, are its outputs.
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -50,6 +51,8 @@ UP_TO_DATE = "up_to_date"
 
 _PYTHON = ("python", "-m")
 _NO_FACTS = RunFacts("", "", "", "")
+#: The server's YAML is 1.2, which takes more for numbers than PyYAML does, such as 1e5 and 089.
+_LIKE_NUMBER = re.compile(r"[-+]?\.?\d")
 _KINDS = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE"}
 
 Spec = dict[str, Any]
@@ -61,13 +64,12 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in text else "'" if _LIKE_NUMBER.match(text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
 
-_Dumper.add_representer(
-    str,
-    lambda dumper, text: dumper.represent_scalar(
-        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
-    ),
-)
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def compile_pipeline(config: PipelineConfig, platform: KubeflowConfig) -> str:

@@ -8,7 +8,10 @@ from pipeline.kubeflow.settings import KubeflowConfig
 #: By the stages' labels of executors: those that run the network.
 _ON_GPU = frozenset({"Trainer_executor", "BulkInferrer_executor"})
 _TRAINER = "Trainer_executor"
-_SCRATCH = "/scratch"
+_SCRATCH, _SHM = "/scratch", "/dev/shm"
+#: A year. Kubeflow has Argo end all attempts so long after the first began, whatever they are at;
+#: the specification, which calls it a limit of waiting, allows an hour.
+_NO_DEADLINE = "31536000s"
 
 Spec = dict[str, Any]
 
@@ -39,7 +42,7 @@ def retry_policy(platform: KubeflowConfig) -> Spec:
         "maxRetryCount": platform.retries,
         "backoffDuration": f"{platform.retry_wait:g}s",
         "backoffFactor": 2.0,
-        "backoffMaxDuration": "3600s",
+        "backoffMaxDuration": _NO_DEADLINE,
     }
 
 
@@ -55,16 +58,14 @@ def _executor(platform: KubeflowConfig, label: str) -> Spec:
         found["activeDeadlineSeconds"] = str(platform.deadline)
     if platform.secrets:
         found["secretAsEnv"] = [_secret(secret) for secret in platform.secrets]
+    volumes = []
     if platform.scratch:
-        found["emptyDirMounts"] = [
-            {
-                "volumeName": "scratch",
-                "mountPath": _SCRATCH,
-                "sizeLimit": f"{platform.scratch}Gi",
-            }
-        ]
+        volumes.append(_volume("scratch", _SCRATCH, platform.scratch))
     if platform.shm and label == _TRAINER:
-        found["enabledSharedMemory"] = {"volumeName": "shm", "size": f"{platform.shm}Gi"}
+        # Servers know no `enabledSharedMemory`, which the specification has for this.
+        volumes.append(_volume("shm", _SHM, platform.shm) | {"medium": "Memory"})
+    if volumes:
+        found["emptyDirMounts"] = volumes
     if platform.gpus and label in _ON_GPU:
         if platform.gpu_node_labels:
             labels = dict(pair.split("=", 1) for pair in platform.gpu_node_labels)
@@ -72,6 +73,10 @@ def _executor(platform: KubeflowConfig, label: str) -> Spec:
         if platform.gpu_tolerations:
             found["tolerations"] = [_toleration(taint) for taint in platform.gpu_tolerations]
     return found
+
+
+def _volume(name: str, path: str, size: int) -> Spec:
+    return {"volumeName": name, "mountPath": path, "sizeLimit": f"{size}Gi"}
 
 
 def _secret(text: str) -> Spec:

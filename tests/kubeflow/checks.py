@@ -3,18 +3,19 @@
 import hashlib
 import json
 import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from google.protobuf import json_format
+from google.protobuf import duration_pb2, json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 _CONDITION = re.compile(r"inputs\.parameter_values\['([\w-]+)'\] == '([^']*)'")
 #: Of kfp_kubernetes.KubernetesExecutorConfig: those that this project uses.
 _KUBERNETES = {
-    "activeDeadlineSeconds", "emptyDirMounts", "enabledSharedMemory", "nodeSelector",
-    "secretAsEnv", "tolerations",
+    "activeDeadlineSeconds", "emptyDirMounts", "nodeSelector", "secretAsEnv", "tolerations",
 }  # fmt: skip
 
 Spec = dict[str, Any]
@@ -53,6 +54,17 @@ def holds(condition: str, parameters: Spec) -> bool:
     if not found or found[1] not in parameters:
         raise Rejected(f"condition {condition}")
     return parameters[found[1]] == found[2]
+
+
+def attempts(policy: Spec) -> Iterator[int]:
+    """Yields 1, 2 and so on, as long as Argo tries a task again."""
+    yield 1
+    duration = duration_pb2.Duration()
+    duration.FromJsonString(policy.get("backoffMaxDuration", "0s"))
+    until = time.monotonic() + duration.seconds
+    for attempt in range(2, policy.get("maxRetryCount", 0) + 2):
+        if time.monotonic() < until:
+            yield attempt
 
 
 def fingerprint(inputs: Spec, component: Spec, container: Spec) -> str:

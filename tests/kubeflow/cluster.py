@@ -160,7 +160,7 @@ class _Execution:
         if task.get("cachingOptions", {}).get("enableCache") and key in self._cluster._cache:
             self._outputs[name] = self._cluster._cache[key]
             return "CACHED"
-        for attempt in range(1, task.get("retryPolicy", {}).get("maxRetryCount", 0) + 2):
+        for attempt in checks.attempts(task.get("retryPolicy", {})):
             self._attempts[name] = attempt
             found = self._launch(name, attempt, inputs, component, container)
             if found is not None:

@@ -9,6 +9,7 @@ from tests.kubeflow.asking import only, reach
 from tests.kubeflow.packages import NAME, PARAMETERS, write_package
 from tests.kubeflow.server import Fault
 
+UNSPECIFIED = "RUNTIME_STATE_UNSPECIFIED"
 ARGUMENTS = {"source": "s3://b/clips"}
 
 
@@ -154,6 +155,7 @@ def test_wait_tells_what_changes(server, kubeflow, package):
     [
         ({"Trainer": "FAILED", "executor": "FAILED"}, "FAILED", "", "in Trainer"),
         ({"Trainer-driver": "FAILED"}, "FAILED", "no\nimage", "no image; in Trainer-driver"),
+        ({"Trainer": "FAILED", "Pusher": UNSPECIFIED}, "FAILED", "", "in Trainer"),
         ({"Trainer": "SUCCEEDED"}, "CANCELED", "", ""),
         ({}, "SKIPPED", "", ""),
     ],
@@ -161,8 +163,11 @@ def test_wait_tells_what_changes(server, kubeflow, package):
 def test_wait_tells_why_a_run_failed(server, kubeflow, package, tasks, state, error, why):
     """What the server says of the run, and the tasks that failed, in one line."""
     server.history = [({}, "CANCELING", ""), (tasks, state, error)]
+    told = []
     run = kubeflow.submit(package, ARGUMENTS)
-    assert kubeflow.wait(run.run_id, print, poll_sec=0.01) == (state, why)
+    outcome = kubeflow.wait(run.run_id, lambda *change: told.append(change), poll_sec=0.01)
+    assert outcome == (state, why)
+    assert UNSPECIFIED not in dict(told).values()  # Argo's "omitted": it will never start
 
 
 def test_wait_outlasts_an_outage(server, package):

@@ -110,13 +110,14 @@ def test_secrets_and_environment(spec, tmp_path):
     assert run.outputs["write"]["parameterValues"]["text"].startswith("hidden")
 
 
-def test_failed_tasks_are_tried_again(spec, tmp_path):
-    """As often as the policy says; what waits for a failed task never starts."""
+@pytest.mark.parametrize(("policy", "attempts"), [({"backoffMaxDuration": "3600s"}, 3), ({}, 1)])
+def test_failed_tasks_are_tried_again(policy, attempts, spec, tmp_path):
+    """As often and as long as the policy says; what waits for a failed task never starts."""
     spec["deploymentSpec"]["executors"]["write"] = script("raise SystemExit(3)")
-    spec["root"]["dag"]["tasks"]["write"]["retryPolicy"] = {"maxRetryCount": 2}
+    spec["root"]["dag"]["tasks"]["write"]["retryPolicy"] = {"maxRetryCount": 2, **policy}
     run = Cluster(tmp_path).run(yaml.safe_dump(spec))
     assert not run.succeeded
-    assert (run.states, run.attempts) == ({"write": "FAILED"}, {"write": 3})
+    assert (run.states, run.attempts) == ({"write": "FAILED"}, {"write": attempts})
 
 
 @pytest.mark.parametrize(("text", "state"), [("go", "SUCCEEDED"), ("stay", "SKIPPED")])

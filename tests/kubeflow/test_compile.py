@@ -134,6 +134,17 @@ def test_a_refresh_has_no_training():
     assert {"Champion", "RetrievalEvaluator", "BulkInferrer", "Pusher"} <= stages.keys()
 
 
+@pytest.mark.parametrize("text", ["1e5", "83e1204", "089", "0o17", "+.5", "-1", "2026-11-28"])
+def test_texts_like_numbers_stay_texts(text):
+    """The server reads YAML 1.2, to which 1e5 is a number and '1e5' is not."""
+    config = PipelineConfig(source="s3://b/c.zip", push_dir="s3://b/p", data_version=text)
+    platform = settings.KubeflowConfig(image=configurations.IMAGE, env_vars=(f"LIMIT={text}",))
+    package = compile.compile_pipeline(config, platform)
+    assert f"defaultValue: '{text}'" in package
+    assert f"value: '{text}'" in package
+    assert not re.search(rf": {re.escape(text)}$", package, re.MULTILINE)
+
+
 def test_what_only_a_local_run_can_have_is_refused():
     """A command of this machine means nothing to a container."""
     with pytest.raises(ValueError, match="on_finish: expected none"):
