@@ -9,6 +9,7 @@ token, KF_PIPELINES_UI_ENDPOINT the address for people where it is another.
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -73,7 +74,7 @@ def _make_parser() -> OptionParser:
     for add_options, act, name, text in (
         (_add_compile_options, _compile, "compile", "write the pipeline to a file for Kubeflow"),
         (_add_submit_options, _submit, "submit", "upload a compiled pipeline and run it"),
-        (_add_schedule_options, _schedule, "schedule", "upload one and run it by the clock"),
+        (_add_schedule_options, _schedule, "schedule", "upload one and run it on a schedule"),
     ):
         command = commands.add_parser(name, help=text, description=text, **style)
         command.set_defaults(act=act)
@@ -159,15 +160,26 @@ def _compile(parser: OptionParser, settings: dict[str, Any]) -> int:
             lint.check(text)
     except ValueError as error:
         parser.error(options.as_option(options.as_option(str(error)), KubeflowConfig))
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        _write(out.resolve(), text)
+    except OSError as error:
+        parser.error(f"--out: expected a file that can be written; got {out}: {error.strerror}")
+    command = shlex.join(["python", "kubeflow_runner.py", "submit", str(out), "--wait"])
+    _show([("compiled", str(out)), ("run it", command)])
+    return DONE
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes a file as a whole; what is no file, such as a pipe, takes the text as it comes."""
+    if path.exists() and not path.is_file():
+        path.write_text(text, "utf-8")
+        return
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         unfinished.write_text(text, "utf-8")
-        os.replace(unfinished, out)
-    except OSError as error:
+        os.replace(unfinished, path)
+    finally:
         unfinished.unlink(missing_ok=True)
-        parser.error(f"--out: expected a file that can be written; got {out}: {error.strerror}")
-    _show([("compiled", str(out)), ("run it", f"python kubeflow_runner.py submit {out} --wait")])
-    return DONE
 
 
 def _submit(parser: OptionParser, settings: dict[str, Any]) -> int:

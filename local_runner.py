@@ -7,11 +7,13 @@ is published; 4 another run is at work in the output folder; 1 anything else.
 import dataclasses
 import datetime
 import json
+import shlex
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from components import published
+from components import features, published
 from pipeline import console, finish, leaving, options, planning, run_lock
 from pipeline.config import PipelineConfig, code_version
 from pipeline.finish import Result
@@ -20,7 +22,7 @@ PIPELINE_NAME = "clip-recommender"
 DONE, FAILED, BAD_INPUT, NOT_BLESSED, BUSY = range(5)
 
 #: What the sample library's clips need; other sources take the options' own defaults.
-SAMPLE_SETTINGS = {"image_size": 64, "epochs": 30}
+SAMPLE_SETTINGS = {"image_size": 64}
 
 
 class BadInput(Exception):
@@ -45,7 +47,8 @@ def main(argv: list[str] | None = None) -> int:
     if result.exit_code in (BAD_INPUT, BUSY):
         print(f"{parser.prog}: error: {result.message}", file=sys.stderr)
     elif result.exit_code == FAILED:
-        print(f"{result.message}\nThe log is {log_file}", file=sys.stderr)
+        where = f"\nThe log is {result.log}" if result.log else ""
+        print(f"{result.message}{where}", file=sys.stderr)
     if config.on_finish:
         seconds = (datetime.datetime.now() - started).total_seconds()
         result = result._replace(push_dir=config.push_dir, seconds=round(seconds, 1))
@@ -57,19 +60,25 @@ def main(argv: list[str] | None = None) -> int:
 def _run_alone(config: PipelineConfig, started: datetime.datetime, log_file: Path) -> Result:
     """Runs, if no other run is at work in the output folder; returns how it ended."""
     try:
-        _make_folder(config.output_dir)
+        if "://" in config.output_dir:
+            raise BadInput(
+                f"--output-dir: expected a folder of this machine; got {config.output_dir}: a "
+                "bucket may be --push-dir, --store-dir or --checkpoint-dir"
+            )
+        _make_folder("--output-dir", config.output_dir)
         with run_lock.held(config.output_dir):
-            _make_folder(config.push_dir)
+            for option in ("push_dir", "store_dir", "checkpoint_dir"):
+                _make_folder(f"--{option.replace('_', '-')}", getattr(config, option))
             return _run_logged(config, started, log_file)._replace(log=str(log_file))
     except run_lock.BusyError as error:
         return Result(BUSY, finish.BUSY, str(error))
     except BadInput as error:
-        return Result(BAD_INPUT, finish.BAD_INPUT, str(error))
+        return Result(BAD_INPUT, finish.BAD_INPUT, str(error), log=_log(log_file))
     except KeyboardInterrupt:
         message = "interrupted; the next run goes on after the last finished stage"
     except Exception as error:
-        message = _reason(error)
-    return Result(FAILED, finish.FAILED, message, log=str(log_file))
+        message = finish.reason(error)
+    return Result(FAILED, finish.FAILED, message, log=_log(log_file))
 
 
 def _run_logged(config: PipelineConfig, started: datetime.datetime, log_file: Path) -> Result:
@@ -100,7 +109,7 @@ def _run(config: PipelineConfig, board: console.Board) -> tuple[Result, list[tup
     rows = [
         ("clips", clips),
         *_left_out(pushed["examples"]),
-        ("evaluation", f"figures and pictures in {pushed['evaluation']}"),
+        ("evaluation", f"figures and pictures in {_from_here(pushed['evaluation'])}"),
     ]
     found = {key: pushed[key] for key in ("version", "metrics")}
     found["objections"] = tuple(pushed["objections"])
@@ -152,11 +161,14 @@ def _summary(
     recall = ", ".join(f"@{rank} {value:.3f}" for rank, value in metrics["recall"].items())
     measured_by = metrics.get("accuracy_version")
     note = f", as version {measured_by} measured it" if measured_by else ""
+    asked = ["--push-dir", config.push_dir]
+    # What begins like an option must be told from one.
+    asked += [f"--clip-id={clip_id}"] if clip_id.startswith("-") else ["--clip-id", clip_id]
     return [
         ("test accuracy", f"{metrics['accuracy']:.3f}{note}"),
         ("recall across groups", f"{recall}; mAP@10 {metrics['map_at_10']:.3f}"),
         ("published", where),
-        ("ask it", f"python recommend.py --push-dir {config.push_dir} --clip-id {clip_id}"),
+        ("ask it", shlex.join(["python", "recommend.py", *asked])),
     ]
 
 
@@ -189,30 +201,36 @@ def _left_out(examples_uri: str) -> list[tuple[str, str]]:
 def _why_not(pushed: dict[str, Any]) -> str:
     """Returns the first objection to the candidate; a bad one fails many bars."""
     first, *others = pushed["objections"]
-    more = f"; {len(others)} more in retrieval.json" if others else ""
+    more = f"; {len(others)} more in {features.RETRIEVAL_FILE}" if others else ""
     return f"{first}{more}"
 
 
 def _shorten(items: list[str], path: str) -> str:
     more = f" and {len(items) - 3} more" if len(items) > 3 else ""
-    return f"{len(items)}: {'; '.join(items[:3])}{more}; see {path}"
+    return f"{len(items)}: {'; '.join(items[:3])}{more}; see {_from_here(path)}"
 
 
-def _make_folder(folder: str) -> None:
+def _from_here(path: str) -> str:
+    """Returns a path as one would type it here."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
+
+
+def _make_folder(option: str, folder: str) -> None:
     if "://" in folder:
         return
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
+        # A file of its own: on some file systems flags say little of what may be written.
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise BadInput(f"{folder}: expected a folder that can be written: {error}") from error
+        raise BadInput(
+            f"{option}: expected a folder that can be written; got {folder}: {error.strerror}"
+        ) from error
 
 
-def _reason(error: BaseException) -> str:
-    """Returns what failed and why: a stage's cause, the error's kind and its first line."""
-    stage = f"{error}: " if error.__cause__ else ""
-    cause = error.__cause__ or error
-    lines = [line for line in str(cause).splitlines() if line.strip()]
-    return f"{stage}{type(cause).__name__}: {lines[0] if lines else ''}".rstrip(": ")
+def _log(log_file: Path) -> str:
+    return str(log_file) if log_file.exists() else ""
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ class Embeddings(artifact.Artifact):
     """One unit vector a clip.
 
     ```
-    <uri>/embeddings-00000.parquet   one shard for each shard of Examples
+    <uri>/embeddings-<split>-00000-of-00004.parquet   a shard for each shard of Examples
         clip_id string (unique over all shards), class_name string, group string, split string,
         embedding list<float32>[D], unit norm, model_id string,
         example_digest string (of the Example that was embedded)
@@ -30,8 +30,8 @@ class NeighborTable(artifact.Artifact):
     <uri>/neighbors-00000-of-00001.parquet   a shard for some of the queries
         query_id string, rank int32 (1..k), neighbor_id string,
         score float32 (cosine, never rising with rank); ties by neighbor_id
-        schema metadata: k, metric, model_id, index ("exact" or the index's name),
-        exclude_group, min_score where one was set
+        schema metadata: k, metric, model_id, index ("exact", or as "cells, recall 0.9912"),
+        exclude_group, one_per_group, min_score where one was set
     ```
     Empty where the model was not blessed.
     """
@@ -43,9 +43,13 @@ class PublishedVersion(artifact.Artifact):
     """What Pusher did: where a version was published, or why none was.
 
     ```
-    <uri>/result.json   {"version": int or null, "push_dir": str, "message": str,
-                         "examples": str, where the tables of the run's clips are}
+    <uri>/result.json   {"version": int or null, "push_dir": str,
+                         "objections": [str], what spoke against it,
+                         "metrics": {...}, the candidate's, as in a manifest,
+                         "examples": str, where the tables of the run's clips are,
+                         "evaluation": str, where RetrievalEvaluator's figures are}
     ```
+    Custom property `pushed`: 1 where a version was published, else 0.
     """
 
     TYPE_NAME = "components.PublishedVersion"

@@ -37,6 +37,11 @@ WATCHED = (
 #: Folder beside the splits: Parquet files of `clip_id` and `preview`, a WebP strip of the clip.
 PREVIEWS_DIR = "previews"
 
+#: In the evaluation: all of its figures.
+RETRIEVAL_FILE = "retrieval.json"
+#: In the training's logs: its losses and metrics, a row an epoch.
+HISTORY_FILE = "history.json"
+
 #: Splits of the labeled clips, in the order in which they are shown.
 SPLITS = ("train", "eval", "test")
 #: The split of the clips without a class: embedded and recommended, never trained on.

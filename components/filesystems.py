@@ -1,8 +1,12 @@
 """Arrow's filesystems by path or URI: a folder, s3:// or gs://."""
 
+import contextlib
 import os
 import urllib.parse
+import uuid
+from collections.abc import Iterator
 
+import pyarrow as pa
 import pyarrow.fs
 
 
@@ -28,3 +32,39 @@ def open_filesystem(place: str) -> tuple[pyarrow.fs.FileSystem, str]:
         )
         return filesystem, place.removeprefix("s3://").rstrip("/")
     return pyarrow.fs.FileSystem.from_uri(place if "://" in place else os.path.abspath(place))
+
+
+def open_input(path: str) -> pa.NativeFile:
+    """Opens a file to read, at any place of it; FileNotFoundError where there is none."""
+    filesystem, inner = open_filesystem(path)
+    return filesystem.open_input_file(inner)
+
+
+@contextlib.contextmanager
+def open_output(path: str) -> Iterator[pa.NativeFile]:
+    """Opens a file to write, which appears under `path` when all is written, or not at all."""
+    filesystem, inner = open_filesystem(path)
+    folder, name = os.path.split(inner)
+    partial = f"{folder}/.{name}-{uuid.uuid4().hex}"
+    if isinstance(filesystem, pyarrow.fs.LocalFileSystem):  # buckets have no folders
+        filesystem.create_dir(folder, recursive=True)
+    try:
+        with filesystem.open_output_stream(partial) as file:
+            yield file
+        filesystem.move(partial, inner)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            filesystem.delete_file(partial)
+        raise
+
+
+def list_files(folder: str, suffix: str) -> list[str]:
+    """Returns the paths of a folder's visible files of this suffix, sorted, for `open_input`."""
+    filesystem, inner = open_filesystem(folder)
+    infos = filesystem.get_file_info(pyarrow.fs.FileSelector(inner))
+    names = sorted(info.base_name for info in infos)
+    return [
+        f"{folder.rstrip('/')}/{name}"
+        for name in names
+        if name.endswith(suffix) and not name.startswith(".")
+    ]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
-from components import embedder
+from components import embedder, filesystems
 
 #: float32 [d], by clip id and digest of the clip's Example.
 KnownVectors = Mapping[tuple[str, str], np.ndarray]
@@ -36,7 +36,7 @@ def engine_of(path: str, model_id: str) -> str | None:
       path: of published embeddings; older ones do not say what they were made from.
       model_id: of the model that embeds now; vectors of any other are of no use.
     """
-    with pq.ParquetFile(path) as file:
+    with filesystems.open_input(path) as source, pq.ParquetFile(source) as file:
         if "example_digest" not in file.schema_arrow.names:
             return None
         table = file.read(["model_id"])
@@ -47,7 +47,8 @@ def engine_of(path: str, model_id: str) -> str | None:
 
 def read(path: str) -> dict[tuple[str, str], np.ndarray]:
     """Reads published vectors, as `KnownVectors`."""
-    table = pq.read_table(path, columns=["clip_id", "example_digest", "embedding"])
+    with filesystems.open_input(path) as source:
+        table = pq.read_table(source, columns=["clip_id", "example_digest", "embedding"])
     flat = table["embedding"].combine_chunks().flatten().to_numpy()
     keys = zip(table["clip_id"].to_pylist(), table["example_digest"].to_pylist(), strict=True)
     return dict(zip(keys, flat.reshape(table.num_rows, -1), strict=True))

@@ -52,7 +52,7 @@ class PipelineConfig:
     )
     keep_versions: int = whole(
         10,
-        "versions that are kept, besides the live one and those that are being read",
+        "newest versions that are kept; the live one and those that are being read always are",
         1,
         100_000,
         shapes_result=False,
@@ -76,7 +76,9 @@ class PipelineConfig:
         shapes_result=False,
     )
     data_version: str = knob(
-        "", "any text; another one makes all be read and trained anew", metavar="TEXT"
+        "",
+        "any text; another one makes a run train and publish although no clip changed",
+        metavar="TEXT",
     )
     classes: int | str | tuple[str, ...] = knob(
         10,
@@ -104,7 +106,7 @@ class PipelineConfig:
     )
     max_reject_fraction: float = number(0.01, "share of the clips that may be unusable", 0, 1)
     fetch_workers: int = whole(
-        8, "clips on their way at once, for each Beam worker", 1, 256, shapes_result=False
+        8, "clips fetched at once, by each Beam worker", 1, 256, shapes_result=False
     )
     fetch_timeout: float = number(
         300.0,
@@ -159,8 +161,8 @@ class PipelineConfig:
     seed: int = whole(42, "seed of everything that is drawn", 0, 2**31 - 1)
     embed_engine: str = knob(
         "auto",
-        "what computes embeddings; auto: OpenVINO where it is installed and finds the neighbors "
-        "that TensorFlow finds",
+        "what computes embeddings; auto: TensorFlow on GPUs, else OpenVINO where it is installed "
+        "and finds the neighbors that TensorFlow finds",
         choices=ENGINES,
         metavar="ENGINE",
     )
@@ -169,7 +171,7 @@ class PipelineConfig:
     exclude_group: bool = switch(True, "no neighbors of the clip's own source video")
     one_per_group: bool = switch(False, "of any source video, the nearest clip alone")
     exact_limit: int = whole(
-        200_000, "clips up to which the search is exact; above it goes by an index", 1, 10**9
+        200_000, "clips up to which the search is exact; above, an index is searched", 1, 10**9
     )
     min_index_recall: float = number(
         0.99, "share of the true neighbors that the index must find", 0, 1

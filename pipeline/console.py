@@ -47,6 +47,8 @@ def quiet(log_file: Path) -> Iterator[TextIO]:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        # Threads of Beam may outlast the body; they have nothing to tell any more.
+        logging.basicConfig(handlers=[logging.NullHandler()], force=True)
         for target, descriptor in enumerate(saved, start=1):
             os.dup2(descriptor, target)
             os.close(descriptor)

@@ -3,10 +3,12 @@
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
 import subprocess
+import textwrap
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +18,15 @@ NOT_BLESSED = "not blessed"
 FAILED = "failed"
 BAD_INPUT = "bad input"
 BUSY = "busy"
+
+_TRACEBACK = "Traceback (most recent call last)"
+#: A traceback's last line; Beam wraps some errors in a RuntimeError, and adds where it was.
+_RAISED = re.compile(
+    r"(?:RuntimeError: )?(?:[A-Za-z_]\w*\.)*(?P<kind>[A-Za-z_]\w*): (?P<message>.*?)"
+    r"(?: \[while running '[^']*'\])?$"
+)
+#: Characters; copying a folder onto a full disk tells of every file.
+_LONGEST = 500
 
 #: Seconds after which the command is killed.
 TIME_LIMIT_SEC = 60.0
@@ -47,6 +58,19 @@ class Result(NamedTuple):
     seconds: float = 0.0
 
 
+def reason(error: BaseException) -> str:
+    """Returns what failed and why, in one line: the stage, the error's kind, and what it says."""
+    stage = f"{error}: " if error.__cause__ else ""
+    cause = error.__cause__ or error
+    lines = [line for line in str(cause).splitlines() if line.strip()]
+    said = f"{type(cause).__name__}: {lines[0] if lines else ''}".rstrip(": ")
+    if lines and lines[0].startswith(_TRACEBACK):
+        # Beam's runners raise the traceback of a worker, which ends with the error.
+        ends = [found for line in lines if (found := _RAISED.match(line))]
+        said = f"{ends[-1]['kind']}: {ends[-1]['message']}" if ends else said
+    return textwrap.shorten(stage + said, _LONGEST, placeholder=" ...")
+
+
 def check(command: str) -> None:
     """Raises ValueError where a command's program is not there to be run."""
     program = shlex.split(command)[0]
@@ -76,6 +100,8 @@ def tell(command: str, result: Result, time_limit_sec: float = TIME_LIMIT_SEC) -
         process.communicate(json.dumps(result._asdict()) + "\n", timeout=time_limit_sec)
     except subprocess.TimeoutExpired:
         return f"expected an end within {time_limit_sec:g} seconds; it was killed"
+    except KeyboardInterrupt:  # the run has ended as it has
+        return "interrupted; it was killed"
     finally:
         if process.poll() is None:
             with contextlib.suppress(ProcessLookupError):

@@ -1,6 +1,7 @@
 """How a setting is declared: its default, its bounds, and what the command line shows of it."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -75,7 +76,7 @@ def parse_classes(text: str) -> int | str | tuple[str, ...]:
     text = text.strip()
     if text == splits.ALL_CLASSES:
         return text
-    if text.lstrip("-").isdigit():
+    if re.fullmatch("-?[0-9]+", text):
         return int(text)
     return tuple(name.strip() for name in text.split(","))
 
@@ -88,3 +89,12 @@ def parse_fractions(text: str) -> tuple[float, ...]:
 def parse_clips_per_class(text: str) -> tuple[int, ...]:
     """Reads `"30,10,10"`."""
     return tuple(int(part) for part in text.split(","))
+
+
+#: What those that refuse a text expect, for people.
+EXPECTED: dict[Callable[[str], Any], str] = {
+    int: "a whole number",
+    float: "a number",
+    parse_fractions: "numbers, separated by commas",
+    parse_clips_per_class: "whole numbers, separated by commas",
+}

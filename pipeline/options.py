@@ -2,10 +2,12 @@
 
 import argparse
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
 from pipeline.config import PipelineConfig
+from pipeline.knobs import EXPECTED
 from pipeline.parser import OptionParser
 
 
@@ -25,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser, settings: type) -> None:
     for field in dataclasses.fields(settings):
         knob = field.metadata
         kind: dict[str, Any] = {
-            "type": _named(knob["parse"]),
+            "type": _reader(knob["parse"]),
             "action": "append" if knob["repeatable"] else "store",
             "metavar": "|".join(knob["choices"]) or knob["metavar"],
         }
@@ -64,10 +66,13 @@ def make_config(parser: OptionParser, settings: dict[str, Any], kind: type = Pip
 
 
 def as_option(message: str, kind: type = PipelineConfig) -> str:
-    """Names the setting that an error begins with as its option: "k: ..." as "--k: ..."."""
+    """Names settings as options: the one that an error begins with, and others of two words."""
+    known = {field.name: _option(field) for field in dataclasses.fields(kind)}
     name, colon, rest = message.partition(": ")
-    known = {field.name: field for field in dataclasses.fields(kind)}
-    return f"{_option(known[name])}{colon}{rest}" if name in known else message
+    if name not in known:
+        return message
+    others = re.compile("|".join(rf"\b{other}\b" for other in known if "_" in other))
+    return f"{known[name]}{colon}{others.sub(lambda found: known[found[0]], rest)}"
 
 
 def _option(field: dataclasses.Field) -> str:
@@ -76,14 +81,15 @@ def _option(field: dataclasses.Field) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _named(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Lets argparse name what it expected: `invalid number value: 'x'`."""
+def _reader(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Lets argparse say what was expected and what came."""
 
     def read(text: str) -> Any:
-        return parse(text)
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"expected {EXPECTED[parse]}; got {text!r}") from error
 
-    names: dict[Any, str] = {int: "whole number", float: "number"}
-    read.__name__ = names.get(parse, parse.__name__)
     return read
 
 

@@ -31,7 +31,7 @@ HOMES = {
         "components/trainer/train.py",
     ),
     "apache_beam": ("components/*/executor.py", "components/clip_example_gen/beam_files.py"),
-    "kfp": ("pipeline/kubeflow/*.py", "kubeflow_runner.py"),
+    "kfp": ("pipeline/kubeflow/*.py",),
     "cv2": (
         "components/clip_example_gen/clips.py",
         "components/clip_example_gen/previews.py",
@@ -53,7 +53,7 @@ HOMES = {
         "components/clip_example_gen/transport.py",
     ),
     "sklearn": ("components/plots.py",),
-    "rich": ("pipeline/console.py", "recommend.py"),
+    "rich": ("pipeline/console.py",),
 }
 
 

@@ -33,6 +33,52 @@ def test_a_bucket_of_ones_own_server(variable, monkeypatch):
             assert file.read() == b"content"
 
 
+@pytest.fixture(params=["folder", "bucket"])
+def place(request, tmp_path, monkeypatch):
+    """A folder of this machine that is not there yet, or a prefix in a bucket."""
+    if request.param == "folder":
+        yield str(tmp_path / "some" / "folder")
+        return
+    with S3Server() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield f"s3://{BUCKET}/some/folder"
+
+
+def test_files_appear_whole(place):
+    """A file is there when all is written, and takes the place of the one before."""
+    for content in (b"first", b"second"):
+        with filesystems.open_output(f"{place}/a.txt") as file:
+            file.write(content)
+    with filesystems.open_output(f"{place}/b.bin") as file:
+        file.write(b"other")
+        assert filesystems.list_files(place, "bin") == []
+    assert filesystems.list_files(place, ".txt") == [f"{place}/a.txt"]
+    with filesystems.open_input(f"{place}/a.txt") as file:
+        file.seek(3)
+        assert file.read() == b"ond"
+
+
+def test_what_is_not_written_whole_is_not_there(place):
+    """A writer that fails leaves what was there before, and nothing else."""
+    with filesystems.open_output(f"{place}/a.txt") as file:
+        file.write(b"first")
+    with pytest.raises(RuntimeError), filesystems.open_output(f"{place}/a.txt") as file:
+        file.write(b"second")
+        raise RuntimeError
+    with filesystems.open_input(f"{place}/a.txt") as file:
+        assert file.read() == b"first"
+    filesystem, path = filesystems.open_filesystem(place)
+    infos = filesystem.get_file_info(pyarrow.fs.FileSelector(path))
+    assert [info.base_name for info in infos] == ["a.txt"]
+
+
+def test_files_that_are_not_there(place):
+    """A missing file is an error that names it."""
+    with pytest.raises(FileNotFoundError, match=r"a\.txt"):
+        filesystems.open_input(f"{place}/a.txt")
+
+
 def test_unknown_schemes_are_refused():
     """What Arrow does not know is an error that names it."""
     with pytest.raises(ValueError, match="ftp"):

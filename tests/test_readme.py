@@ -35,3 +35,19 @@ def test_files_that_are_named_exist(page):
     """Pictures and links inside the project lead somewhere."""
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize(
+    ("pattern", "package"),
+    [
+        (r"apache/beam_python[\d.]+_sdk:(\S+)", "apache-beam"),
+        (r"tensorflow\[and-cuda\]==([\d.]+)", "tensorflow"),
+    ],
+)
+def test_images_on_top_have_the_versions_of_the_image(pattern, package):
+    """What docs/kubeflow.md builds on the image is of the versions that are locked for it."""
+    named = re.findall(pattern, (ROOT / "docs" / "kubeflow.md").read_text())
+    lock = (ROOT / "requirements" / "image.txt").read_text()
+    locked = re.findall(rf"^{package}==(\S+)", lock, re.MULTILINE)
+    assert len(locked) == 1
+    assert set(named) == set(locked)

@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from components import embedder, progress
 from components.bulk_inferrer.settings import AUTO, OPENVINO, TENSORFLOW
@@ -33,8 +34,8 @@ def choose(
     """Returns the engine that is to embed a library, TENSORFLOW or OPENVINO.
 
     Args:
-      wanted: of ENGINES. AUTO takes OpenVINO where it is installed and passes the check, if the
-        library has more clips than the check embeds.
+      wanted: of ENGINES. AUTO takes OpenVINO where it is installed, no GPU is there for
+        TensorFlow, and it passes the check, if the library has more clips than the check embeds.
       model_dir: the SavedModel.
       known: the engine of the published vectors of this same model, if there are any: it passed
         the check then, and what it computed need not be computed again.
@@ -51,6 +52,8 @@ def choose(
         raise ValueError("embed_engine: expected the package openvino for it; it is not installed")
     if known == OPENVINO:
         return OPENVINO
+    if wanted == AUTO and tf.config.list_physical_devices("GPU"):
+        return TENSORFLOW
     examples = sample()
     if wanted == AUTO and len(examples) < CHECKED_CLIPS:
         return TENSORFLOW

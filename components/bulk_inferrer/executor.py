@@ -223,7 +223,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         table = tables.read_embeddings(embeddings_uri)
         count = len(table.clip_ids)
         facts = {"k": str(options.k), "metric": "cosine", "model_id": table.model_id}
-        facts |= {"index": "exact", "exclude_group": str(options.exclude_group).lower()}
+        facts |= {
+            "index": "exact",
+            "exclude_group": str(options.exclude_group).lower(),
+            "one_per_group": str(options.one_per_group).lower(),
+        }
         if options.min_score is not None:
             facts["min_score"] = str(options.min_score)
         index_path = None

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import faiss
 import numpy as np
 
+from components import filesystems
 from components.bulk_inferrer.neighbors import CellIndex, NeighborOptions, Searcher
 
 #: Of the vectors that k-means learns from and of the queries by which recall is measured.
@@ -95,12 +96,12 @@ def _cells(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_index(index: CellIndex, path: str) -> None:
-    """Writes an index to a file."""
-    with open(path, "wb") as file:
+    """Writes an index to a file, of this machine or in a bucket."""
+    with filesystems.open_output(path) as file:
         np.savez(file, cell_of=index.cell_of, nearest_cells=index.nearest_cells)
 
 
 def read_index(path: str) -> CellIndex:
     """Reads what `write_index` wrote."""
-    with np.load(path) as arrays:
+    with filesystems.open_input(path) as file, np.load(file) as arrays:
         return CellIndex(arrays["cell_of"], arrays["nearest_cells"])

@@ -1,8 +1,6 @@
 """Embeddings and neighbors as Parquet; the columns are those of `components.artifacts`."""
 
 import itertools
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components import filesystems
 from components.bulk_inferrer.neighbors import Neighbors
 
 
@@ -66,10 +65,13 @@ def read_embeddings(folder: str) -> EmbeddingTable:
       ValueError: there is none, a clip is there twice, more than one model made them, or the
         vectors are not of one length and unit norm.
     """
-    names = sorted(name for name in os.listdir(folder) if name.endswith(".parquet"))
-    if not names:
+    paths = filesystems.list_files(folder, ".parquet")
+    if not paths:
         raise ValueError(f"folder: expected Parquet shards of embeddings; none in {folder}")
-    shards = [pq.read_table(os.path.join(folder, name)) for name in names]
+    shards = []
+    for path in paths:
+        with filesystems.open_input(path) as file:
+            shards.append(pq.read_table(file))
     table = pa.concat_tables(shards).sort_by("clip_id").combine_chunks()
     clip_ids = tuple(table["clip_id"].to_pylist())
     twice = [a for a, b in itertools.pairwise(clip_ids) if a == b]
@@ -150,6 +152,5 @@ def _check_neighbors(found: Neighbors, ids: Sequence[str]) -> None:
 
 
 def _write(path: str, table: pa.Table) -> None:
-    partial = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}-{uuid.uuid4().hex}")
-    pq.write_table(table, partial)
-    os.replace(partial, path)
+    with filesystems.open_output(path) as file:
+        pq.write_table(table, file)

@@ -48,7 +48,8 @@ class ClipExampleGen(base_beam_component.BaseBeamComponent):
     Clips without a class are a fourth split, unlabeled. The artifact holds
     `Split-<split>/data_tfrecord-NNNNN-of-NNNNN`, uncompressed, and beside the splits, as
     Parquet: `clips`, a row for every clip; `rejects`, for every clip that could not be used;
-    `duplicates`, for clips that are alike.
+    `duplicates`, for clips that are alike; `previews/<split>-NNNNN-of-NNNNN`, a filmstrip of every
+    clip.
     """
 
     SPEC_CLASS = ClipExampleGenSpec

@@ -56,7 +56,7 @@ class _Ingestion(NamedTuple):
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Writes Examples, clips.parquet, rejects.parquet and duplicates.parquet."""
+    """Writes Examples, clips.parquet, rejects.parquet, duplicates.parquet and the previews."""
 
     def Do(
         self,
@@ -141,7 +141,7 @@ def _ingestion(properties: dict[str, Any], root: str, beam_args: Sequence[str]) 
             archive.open_archive,
             properties["source"],
             timeout_sec=float(properties["fetch_timeout"]),
-            download_dir=None if "://" in store_dir else f"{store_dir}/downloads",
+            download_dir=archive.download_dir(store_dir),
             beam_args=tuple(beam_args),
         ),
         connection=Shared(),

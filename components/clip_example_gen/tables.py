@@ -1,14 +1,12 @@
 """Tables of NamedTuples as Parquet, beside the Examples."""
 
-import io
-import os
-import uuid
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import tensorflow as tf
+
+from components import filesystems
 
 REJECTS_FILE = "rejects.parquet"
 DUPLICATES_FILE = "duplicates.parquet"
@@ -27,17 +25,12 @@ def write_table(path: str, row_type: type[Any], rows: Iterable[NamedTuple]) -> N
     """
     schema = pa.schema([(name, _TYPES[kind]) for name, kind in row_type.__annotations__.items()])
     columns = [row._asdict() for row in sorted(rows)]
-    buffer = io.BytesIO()  # pyarrow asks more of a file than TensorFlow's files offer
-    pq.write_table(pa.Table.from_pylist(columns, schema=schema), buffer)
-    tf.io.gfile.makedirs(os.path.dirname(path))
-    partial = f"{os.path.dirname(path)}/.{os.path.basename(path)}-{uuid.uuid4().hex}"
-    with tf.io.gfile.GFile(partial, "wb") as file:
-        file.write(buffer.getvalue())
-    tf.io.gfile.rename(partial, path, overwrite=True)
+    with filesystems.open_output(path) as file:
+        pq.write_table(pa.Table.from_pylist(columns, schema=schema), file)
 
 
 def read_table(path: str, row_type: type[Any]) -> list[Any]:
     """Returns the rows of a table that `write_table` wrote."""
-    with tf.io.gfile.GFile(path, "rb") as file:
-        table = pq.ParquetFile(io.BytesIO(file.read())).read()
+    with filesystems.open_input(path) as file:
+        table = pq.ParquetFile(file).read()
     return [row_type(**row) for row in table.to_pylist()]

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import time
 
 import requests
@@ -24,6 +25,8 @@ _PASSING_STATUS = frozenset({408, 425, 429})
 _LASTING_STATUS = frozenset({501, 505})
 #: Wrong bytes may be the network's fault, or a proxy's; so often they are the file's.
 _MAX_BAD_BYTES = 5
+#: What urllib3 puts before an error: an object that means nothing to people.
+_CONNECTION = re.compile(r"^(<[^>]*>|\w+\(host=[^)]*\)): ")
 _FIRST_WAIT_SEC, _LONGEST_WAIT_SEC = 0.2, 20.0
 _CONNECT_TIMEOUT_SEC, _READ_TIMEOUT_SEC = 10.0, 60.0
 _CHUNK = 1 << 16
@@ -132,4 +135,4 @@ def describe(error: BaseException) -> str:
         and isinstance(first, str)
     ):
         return first  # the rest repeats it
-    return one_line(nested or error)
+    return _CONNECTION.sub("", one_line(nested or error))

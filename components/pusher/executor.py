@@ -32,7 +32,8 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         """Publishes one version, or none and the reasons."""
         uris = {key: artifacts[0].uri for key, artifacts in input_dict.items()}
-        with fileio.open(os.path.join(uris["retrieval_evaluation"], "retrieval.json")) as file:
+        report = os.path.join(uris["retrieval_evaluation"], features.RETRIEVAL_FILE)
+        with fileio.open(report) as file:
             retrieval = json.load(file)
         accuracy, objections = _accuracy(uris)
         metrics = accuracy | retrieval["candidate"]

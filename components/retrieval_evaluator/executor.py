@@ -17,12 +17,8 @@ from tfx.utils import io_utils, path_utils
 from components import embedder, features, known_vectors, plots, progress, published
 from components.retrieval_evaluator import bootstrap, comparison, gates, metrics, tables
 
-#: The report in the evaluation artifact.
-REPORT_FILE = "retrieval.json"
-#: Beside it, a row for each query.
+#: In the evaluation, a row for each query.
 QUERIES_FILE = "queries.parquet"
-#: Trainer's list of epochs, in the folder of its logs.
-HISTORY_FILE = "history.json"
 
 _QUERY_SPLIT = "test"
 #: The training list of the protocol; the eval split is cut from it.
@@ -66,7 +62,7 @@ class Executor(base_executor.BaseExecutor):
         progress.note(_note(candidate, champion, note, compared))
         history = _read_history(input_dict.get("model_run"))
         files = {
-            REPORT_FILE: json.dumps(report, indent=2).encode(),
+            features.RETRIEVAL_FILE: json.dumps(report, indent=2).encode(),
             QUERIES_FILE: _query_table(candidate, champion),
             **_pictures(candidate, history),
         }
@@ -237,7 +233,7 @@ def _read_history(model_run: list[types.Artifact] | None) -> list[dict[str, Any]
     """Returns the rows of the training's epochs, none where there are none."""
     if not model_run:
         return []
-    path = os.path.join(artifact_utils.get_single_uri(model_run), HISTORY_FILE)
+    path = os.path.join(artifact_utils.get_single_uri(model_run), features.HISTORY_FILE)
     if not fileio.exists(path):
         return []
     with fileio.open(path, "r") as file:

@@ -56,7 +56,7 @@ def _jitter(frames: tf.Tensor, seed: tf.Tensor, share: float) -> tf.Tensor:
 
 
 def _shift(frames: tf.Tensor, seed: tf.Tensor, share: float, flip: bool) -> tf.Tensor:
-    """Shifts, and mirrors every second clip; pixels at the border repeat."""
+    """Shifts, and mirrors with a chance of one half if asked to; pixels at the border repeat."""
     num_clips = tf.shape(frames)[0]
     down, right, mirrored = tf.unstack(_draw([3, num_clips], seed, -1.0))
     for axis, shift in ((2, down), (3, right)):

@@ -13,9 +13,7 @@ import tensorflow_transform as tft
 from components import features, plots
 from components.trainer import input_fn, model
 
-#: The rows of `loop.Trained.history`, in the folder of the training's logs.
-HISTORY_FILE = "history.json"
-#: What else is known of the training.
+#: What is known of the training besides its history.
 FACTS_FILE = "training.json"
 
 #: Clips of a split that are looked at, at the most; a forward pass of each is paid for.
@@ -26,7 +24,7 @@ _BATCH_SIZE = 8
 
 def write_files(log_dir: str, history: list[dict[str, Any]], facts: dict[str, Any]) -> None:
     """Writes both JSON files."""
-    for name, content in ((HISTORY_FILE, history), (FACTS_FILE, facts)):
+    for name, content in ((features.HISTORY_FILE, history), (FACTS_FILE, facts)):
         with tf.io.gfile.GFile(f"{log_dir}/{name}", "w") as file:
             file.write(json.dumps(content, indent=2))
 

@@ -20,7 +20,8 @@ class TrainSettings(NamedTuple):
       balance_classes: whether a clip weighs in inverse proportion to its class's clips.
       crop: share of a frame's height and width by which it may be shifted.
       flip: whether clips may be mirrored, left to right.
-      color: how strongly brightness, contrast and hue may be changed, 0 not at all.
+      color: how strongly contrast, brightness and the balance of colors may be changed, 0 not at
+        all.
       temporal_jitter: share of a clip's stored frames that may be cut off at its ends.
       patience: epochs without a lower loss on the eval split after which training ends; 0: never.
       precision: one of PRECISIONS.

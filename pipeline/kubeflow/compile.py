@@ -18,10 +18,10 @@ from typing import Any
 import yaml
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
-from pipeline import pipeline
+from pipeline import beam_options, pipeline
 from pipeline.config import PipelineConfig
 from pipeline.kubeflow import platform_spec
-from pipeline.kubeflow.settings import KubeflowConfig
+from pipeline.kubeflow.settings import KubeflowConfig, check_places
 from pipeline.planning import RunFacts
 
 #: Settings that each run may choose anew; they are the pipeline's parameters.
@@ -82,8 +82,7 @@ def compile_pipeline(config: PipelineConfig, platform: KubeflowConfig) -> str:
     Raises:
       ValueError: a setting that only a local run can have.
     """
-    if config.on_finish:
-        raise ValueError("on_finish: expected none, as it is for local runs; got a command")
+    _check(config, platform)
     spec = _stages_spec(config, _NO_FACTS, platform)
     for name in pipeline.UNCACHED_NODES:
         del spec["root"]["dag"]["tasks"][name]["cachingOptions"]
@@ -98,6 +97,20 @@ def compile_pipeline(config: PipelineConfig, platform: KubeflowConfig) -> str:
                 task["retryPolicy"] = platform_spec.retry_policy(platform)
     documents = [spec, platform_spec.document(platform, spec["deploymentSpec"]["executors"])]
     return to_yaml(documents)
+
+
+def _check(config: PipelineConfig, platform: KubeflowConfig) -> None:
+    """Raises ValueError where a setting means nothing in containers."""
+    if config.on_finish:
+        raise ValueError("on_finish: expected none, as it is for local runs; got a command")
+    check_places(config.source, config.push_dir)
+    if beam_options.runs_elsewhere(config.beam_args) and platform.pipeline_root.startswith(
+        "minio://"
+    ):
+        raise ValueError(
+            "pipeline_root: expected s3:// or gs://, which Beam's workers elsewhere can see; "
+            f"got {platform.pipeline_root}"
+        )
 
 
 def to_yaml(documents: list[Spec]) -> str:

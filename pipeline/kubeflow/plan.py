@@ -12,6 +12,8 @@ from typing import Any
 
 from pipeline import planning
 from pipeline.config import PipelineConfig
+from pipeline.knobs import EXPECTED
+from pipeline.kubeflow.settings import check_places
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     given = args.executor_input["inputs"]["parameterValues"]
     try:
         config = make_config(args.settings, given)
+        check_places(config.source, config.push_dir)
         plan = planning.make_plan(config)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -69,7 +72,7 @@ def _read(field: dataclasses.Field, value: Any) -> Any:
         # Kubeflow's whole numbers are floats, 30.0.
         return parse(value) if isinstance(value, str) else parse(f"{value:.15g}")
     except ValueError as error:
-        raise ValueError(f"{field.name}: expected {parse.__name__}; got {value!r}") from error
+        raise ValueError(f"{field.name}: expected {EXPECTED[parse]}; got {value!r}") from error
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Retraining by the clock: one recurring run of a name on Kubeflow Pipelines 2."""
+"""Retraining on a schedule: one recurring run of a name on Kubeflow Pipelines 2."""
 
 import dataclasses
 import re

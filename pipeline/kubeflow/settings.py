@@ -99,6 +99,17 @@ class KubeflowConfig:
                 raise ValueError(f"env_vars: expected NAME=VALUE; got {variable!r}")
 
 
+def check_places(source: str, push_dir: str) -> None:
+    """Raises ValueError where a container finds no clips, or loses what it publishes."""
+    if not source:
+        raise ValueError("source: expected one, as the sample library is for local runs; got none")
+    if not push_dir.startswith(("s3://", "gs://")):
+        raise ValueError(
+            "push_dir: expected s3:// or gs://, as a container's folders end with it; "
+            f"got {push_dir}"
+        )
+
+
 def is_image(text: str) -> bool:
     """Tells whether a text names a container image, with a tag or a digest."""
     found = _IMAGE.fullmatch(text)

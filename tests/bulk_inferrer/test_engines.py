@@ -155,6 +155,15 @@ def test_a_check_of_the_whole_library_is_not_worth_it(model_dir, clips):
     assert engines.choose("openvino", model_dir, None, lambda: few) == "openvino"
 
 
+@needs_openvino
+def test_a_gpu_is_taken(model_dir, clips, monkeypatch):
+    """Where TensorFlow has a GPU, `auto` is TensorFlow; vectors that are there stay."""
+    monkeypatch.setattr(engines.tf.config, "list_physical_devices", lambda kind: [kind])
+    assert engines.choose("auto", model_dir, None, never) == "tensorflow"
+    assert engines.choose("auto", model_dir, "openvino", never) == "openvino"
+    assert engines.choose("openvino", model_dir, None, lambda: clips) == "openvino"
+
+
 def test_without_openvino(model_dir, monkeypatch):
     """`auto` is TensorFlow, whatever computed the known vectors; by name it is an error."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

@@ -6,7 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.bulk_inferrer import neighbors, tables
+from components import filesystems, known_vectors
+from components.bulk_inferrer import index, neighbors, tables
+from tests.s3_server import BUCKET, S3Server
 
 
 def shard(*names, model_id="m"):
@@ -29,6 +31,31 @@ def test_shards_come_back_as_one_sorted_table(tmp_path):
     np.testing.assert_array_equal(table.vectors[1], first.vectors[1])
     np.testing.assert_array_equal(table.vectors[2], second.vectors[1])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.parquet", "1.parquet"]
+
+
+def test_shards_in_a_bucket(monkeypatch):
+    """Where Beam runs elsewhere, embeddings, index and neighbors lie in buckets."""
+    with S3Server() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        place = f"s3://{BUCKET}/embeddings/7"
+        for number, each in enumerate((shard("d", "b"), shard("a", "c", "e"))):
+            tables.write_embeddings(f"{place}/{number}.parquet", each)
+        table = tables.read_embeddings(place)
+        assert table.clip_ids == ("a", "b", "c", "d", "e")
+        assert known_vectors.engine_of(f"{place}/0.parquet", "m") == "tensorflow"
+        known = known_vectors.read(f"{place}/0.parquet")
+        np.testing.assert_array_equal(known["b", "digest of b"], table.vectors[1])
+        cells = neighbors.CellIndex(np.arange(5), np.arange(10).reshape(5, 2))
+        index.write_index(cells, f"{place}/index.npz")
+        read = index.read_index(f"{place}/index.npz")
+        np.testing.assert_array_equal(read.nearest_cells, cells.nearest_cells)
+        found = neighbors.Searcher(
+            table.vectors, table.clip_ids, table.groups, neighbors.NeighborOptions(2)
+        ).search(np.arange(5))
+        tables.write_neighbors(f"{place}/n.parquet", found, table.clip_ids, {"k": "2"})
+        with filesystems.open_input(f"{place}/n.parquet") as file:
+            assert pq.read_table(file).num_rows == 10
 
 
 def test_other_readers_understand_a_shard(tmp_path):

@@ -1,6 +1,7 @@
 """Retries and time-outs, against a real server on loopback that fails in every way."""
 
 import random
+import socket
 import threading
 import time
 import zipfile
@@ -72,6 +73,16 @@ def test_all_requests_fail(server, url, temporary_folder, kind, message):
         assert "\n" not in str(error.value)
         assert "attempts in" in str(error.value)
     assert list(temporary_folder.iterdir()) == []
+
+
+def test_nobody_answers():
+    """A port where no server is: what was tried, in words that mean something."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/clips.zip"
+        with pytest.raises(SourceError, match="Connection refused") as error:
+            open_archive(url, timeout_sec=0.5)
+    assert "object at" not in str(error.value)
 
 
 def test_wrong_bytes_always(server, url, temporary_folder):

@@ -11,6 +11,7 @@ from pipeline import planning
 from pipeline.config import PipelineConfig
 from pipeline.kubeflow import compile, plan
 from tests.published_library import make_inputs, publish_next
+from tests.s3_server import BUCKET, S3Server
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +24,23 @@ def library(tmp_path_factory):
     )
 
 
+@pytest.fixture(scope="module")
+def bucket():
+    """A bucket on a server that the environment names."""
+    with S3Server() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        yield f"s3://{BUCKET}"
+
+
 @pytest.fixture
-def config(library, tmp_path):
+def config(library, bucket, tmp_path):
     return PipelineConfig(
-        source=str(library), output_dir=str(tmp_path), classes=2, clips_per_class=(1, 1, 1)
+        source=str(library),
+        output_dir=str(tmp_path),
+        push_dir=f"{bucket}/{tmp_path.name}",
+        classes=2,
+        clips_per_class=(1, 1, 1),
     )
 
 
@@ -80,10 +94,12 @@ def test_finds_what_is_live_and_whether_it_is_up_to_date(config, tmp_path, capsy
     ("given", "message"),
     [
         ({"epochs": 0}, "error: epochs: expected 1 to 10000; got 0"),
-        ({"epochs": 2.5}, "error: epochs: expected int; got 2.5"),
+        ({"epochs": 2.5}, "error: epochs: expected a whole number; got 2.5"),
         ({"classes": "1"}, "error: classes: expected 2 or more, or names; got 1"),
         ({"source": "/nowhere.zip"}, "error: source: "),
-        ({"push_dir": "ftp://server/clips"}, "error: push_dir: expected a folder, s3:// or gs://"),
+        ({"source": ""}, "error: source: expected one"),
+        ({"push_dir": "ftp://server/clips"}, "error: push_dir: expected s3:// or gs://"),
+        ({"push_dir": "published"}, "error: push_dir: expected s3:// or gs://, as a container's"),
     ],
 )
 def test_bad_parameters_end_the_run_at_once(given, message, config, tmp_path, capsys):

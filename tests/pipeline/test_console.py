@@ -15,22 +15,33 @@ from pipeline import console
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 NOISY = """
-import logging, os, sys
+import logging, os, sys, threading
 from pathlib import Path
 from pipeline import console
+over = threading.Event()
+def tell_late():
+    over.wait()
+    logging.getLogger("anyone").info("late noise")
+late = threading.Thread(target=tell_late)
+late.start()
 with console.quiet(Path(sys.argv[1])) as terminal:
     print("python noise")
     print("error noise", file=sys.stderr)
     os.write(1, b"C noise\\n")
     logging.getLogger("anyone").info("logged noise")
     print("shown", file=terminal)
+over.set()
+late.join()
 print("after")
 print("error after", file=sys.stderr)
 """
 
 
 def test_quiet_leaves_only_what_is_meant_for_a_person(tmp_path):
-    """Python's, logging's and C's output goes to the log; the terminal gets its own, in order."""
+    """Python's, logging's and C's output goes to the log; the terminal gets its own, in order.
+
+    What threads log after the end goes nowhere.
+    """
     log = tmp_path / "logs" / "run.log"
     done = subprocess.run(
         [sys.executable, "-c", NOISY, str(log)], cwd=ROOT, capture_output=True, text=True
@@ -38,6 +49,7 @@ def test_quiet_leaves_only_what_is_meant_for_a_person(tmp_path):
     assert done.stdout == "shown\nafter\n"
     assert done.stderr == "error after\n"
     logged = log.read_text()
+    assert "late noise" not in logged
     for noise in ("python noise", "error noise", "C noise", "INFO anyone: logged noise"):
         assert noise in logged
 

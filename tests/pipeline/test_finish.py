@@ -2,12 +2,17 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 
+import apache_beam as beam
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import finish
+from pipeline import beam_options, finish
+from pipeline.config import PipelineConfig
 
 RESULT = finish.Result(
     3,
@@ -84,6 +89,60 @@ def test_a_command_that_hangs_is_killed(tmp_path):
     while any(map(is_running, pids)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not any(map(is_running, pids))
+
+
+def test_ctrl_c_ends_the_command_alone(tmp_path):
+    """Whoever waits for the command no longer still learns how the run ended."""
+    command = f"sh -c 'touch {tmp_path}/started; sleep 600'"
+    code = (
+        "from pipeline import finish; print(finish.tell({!r}, finish.Result(0, 'up to date', '')))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code.format(command)], stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[0] == "interrupted; it was killed\n"
+    assert process.returncode == 0
+
+
+def break_down(folder):
+    """A step of a pipeline that fails as the disk does."""
+    try:
+        os.mkdir(f"{folder}/missing/folder")
+    except OSError as error:
+        raise ValueError(f"folder: {error.strerror}\nin two lines") from error
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        (ValueError("source: no\nsuch"), "ClipExampleGen failed: ValueError: source: no"),
+        (KeyError(), "ClipExampleGen failed: KeyError"),
+        (RuntimeError("long " * 1000), "ClipExampleGen failed: RuntimeError: long long "),
+    ],
+)
+def test_why_a_stage_failed(cause, reason):
+    """The stage, the kind of error, and its first line, which is not too long."""
+    error = RuntimeError("ClipExampleGen failed")
+    error.__cause__ = cause
+    assert finish.reason(error).startswith(reason)
+    assert "\n" not in finish.reason(error) and len(finish.reason(error)) <= 500
+
+
+def test_why_a_worker_failed(tmp_path):
+    """Of the traceback that Beam raises, the error that it ends with."""
+    options = PipelineOptions(beam_options.of_all(PipelineConfig(source="clips")))
+    with pytest.raises(RuntimeError) as raised, beam.Pipeline(options=options) as pipeline:
+        _ = pipeline | beam.Create([str(tmp_path)]) | "Break" >> beam.Map(break_down)
+    stage = RuntimeError("ClipExampleGen failed")
+    stage.__cause__ = raised.value
+    assert finish.reason(stage) == (
+        "ClipExampleGen failed: ValueError: folder: No such file or directory"
+    )
+    assert finish.reason(raised.value) == "ValueError: folder: No such file or directory"
 
 
 def test_a_program_that_is_missing_is_told_beforehand():
