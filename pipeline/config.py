@@ -52,7 +52,7 @@ class PipelineConfig:
     )
     keep_versions: int = whole(
         10,
-        "newest versions that are kept; the live one and those that are being read always are",
+        "versions that are kept, besides the live one, the one before it, and those being read",
         1,
         100_000,
         shapes_result=False,

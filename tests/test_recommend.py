@@ -15,6 +15,7 @@ import tensorflow as tf
 
 import sample_library
 from components import published
+from pipeline import answers
 from tests.published_library import make_inputs, publish_next
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -153,6 +154,39 @@ def test_versions_are_shown_checked_and_gone_back_to(tmp_path):
     assert published.current_version(out) == 2
 
 
+def test_a_broken_version_hides_no_other(tmp_path):
+    """It has a row that says what is wrong; a broken CURRENT leaves none marked as live."""
+    out = tmp_path / "out"
+    for seed in range(4):
+        publish_next(out, **make_inputs(tmp_path / str(seed), seed=seed))
+    (out / "1" / "manifest.json").write_text('{"format": 1, "vers')
+    path = out / "3" / "manifest.json"
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps(facts | {"files": dict.fromkeys(facts["files"])}))
+    wrong = [f"{out}/1/manifest.json: expected JSON", f"{out}/3/manifest.json: files: "]
+    for current, problem in (
+        ("4", ""),
+        ("two", f"recommend.py: error: {out}/CURRENT: expected a version's number; got 'two'\n"),
+        ("9", f"recommend.py: error: {out}: CURRENT names version 9, which is not there\n"),
+    ):
+        (out / "CURRENT").write_text(current)
+        shown = ask("--push-dir", out, "--list-versions", script=QUICK)
+        assert (shown.returncode, shown.stderr) == (2, problem)
+        rows = [line.split() for line in shown.stdout.splitlines() if line.strip()[:1].isdigit()]
+        assert [row[0] for row in rows] == ["1", "2", "3", "4"]
+        assert ["live" in row for row in rows] == [False, False, False, current == "4"]
+        assert [row[-1] for row in rows[1::2]] == ["model1", "model3"]
+        for row, reason in zip(rows[0::2], wrong, strict=True):
+            assert f"cannot be read: {reason}" in " ".join(row)
+
+
+def test_a_version_that_goes_meanwhile_has_no_row(push_dir, monkeypatch, capsys):
+    """One that is deleted after it was listed is passed over."""
+    monkeypatch.setattr(published, "list_versions", lambda push_dir: [1, 7])
+    assert answers.show_versions(str(push_dir))
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[3:-1]] == ["1"]
+
+
 def test_more_than_there_are(push_dir):
     """All that are known, and a word that there are no more."""
     done = ask(
@@ -168,13 +202,21 @@ def test_more_than_there_are(push_dir):
     [
         (["--clip-id", "v_Ries_g02_c01"], ["v_Ries_g02_c01", "did you mean", "v_Rise_g02_c01"]),
         (["--clip-id", "v_Rise_g02_c01", "-k", "0"], ["-k", "1 or more", "0"]),
-        (["--clip-id", "v_Rise_g02_c01", "--class", "Ries"], ["class_name", "did you mean Rise"]),
+        (["--clip-id", "v_Rise_g02_c01", "--class", "Ries"], ["--class: ", "did you mean Rise"]),
         (["--clip-id", "v_Rise_g02_c01", "--min-score", "2"], ["--min-score", "-1 to 1", "2"]),
-        (["--clip-id", "v_Rise_g02_c01", "--version", "7"], ["there is no version 7"]),
+        (["--clip-id", "x", "--version", "7"], ["--version: there is no version 7", "has 1"]),
+        (["--clip-id", "x", "--version", "0"], ["--version: expected a version's number; got 0"]),
+        (["--clip-id", "x"], ["error: --clip-id: version 1 has no 'x'"]),
+        (["--rollback", "--version", "1"], ["--version: expected --clip-id, --video or --verify"]),
+        (["--list-versions", "--version", "1"], ["--version: expected --clip-id"]),
+        (["--rollback"], ["--rollback: expected one to go back to; 1 was the first", "has 1"]),
+        (["--rollback", "0"], ["--rollback: expected a version's number; got 0"]),
+        (["--video", ""], ["--video: expected a file or folder; got ''"]),
+        (["--push-dir", "", "--list-versions"], ["--push-dir: expected a folder", "got ''"]),
         (["--video", "README.md", "--exclude-group"], ["--exclude-group", "--clip-id"]),
         (["--video", "docs"], ["--video", "expected videos in docs"]),
-        (["--rollback", "9"], ["there is no version 9"]),
-        (["--push-dir", "/nowhere", "--list-versions"], ["none in /nowhere"]),
+        (["--rollback", "9"], ["--rollback: there is no version 9"]),
+        (["--push-dir", "/nowhere", "--list-versions"], ["--push-dir: ", "none in /nowhere"]),
         (["--push-dir", "/nowhere", "--clip-id", "x"], ["none in /nowhere"]),
         (["--push-dir", "README.md", "--clip-id", "x"], ["README.md", "cannot be read"]),
         (["--video", "/nowhere.avi"], ["--video", "/nowhere.avi"]),
@@ -226,9 +268,14 @@ def test_several_videos_and_folders(push_dir, video, tmp_path):
         shutil.copyfile(video, tmp_path / name)
     (tmp_path / "notes.txt").write_text("no video")
     (tmp_path / "c.avi").write_text("no video either")
+    (tmp_path / "d.avi").mkdir()
+    for hidden in ("._b.avi", ".trash/b.avi", "__MACOSX/b.avi"):  # as in a pipeline's source
+        (tmp_path / hidden).parent.mkdir(exist_ok=True)
+        (tmp_path / hidden).write_text("not for people")
     done = ask("--push-dir", push_dir, "--video", tmp_path, video, "--format", "jsonl")
     assert done.returncode == 2
     assert f"--video: {tmp_path}/c.avi: video: expected" in done.stderr
+    assert done.stderr.count("\n") == 1
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     expected = [str(tmp_path / "b.avi"), str(tmp_path / "deeper" / "a.avi"), str(video)]
     assert [answer["query"] for answer in answers] == expected

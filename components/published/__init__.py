@@ -8,6 +8,7 @@
     embeddings.parquet  neighbors.parquet  clips.parquet
     statistics.pb              TFDV's, of the training clips; older versions have none
     model_card.md              the version for people; older versions have none
+    gallery/index.html         the page to look at; older versions have none
 ```
 `push_dir` is a folder, `s3://bucket/prefix` or `gs://bucket/prefix`. Needs numpy, pyarrow, filelock
 and, for buckets, obstore; so asking by clip id is quick.
@@ -28,7 +29,12 @@ from components.published.directory import (
     open_store,
     rollback,
 )
-from components.published.errors import ConflictError, PublishedError, UnknownClipError
+from components.published.errors import (
+    ConflictError,
+    PublishedError,
+    UnknownClipError,
+    UnknownVersionError,
+)
 from components.published.manifest import FORMAT, Manifest, file_facts
 from components.published.store import CURRENT_FILE, MANIFEST_FILE, Store
 from components.published.version import (
@@ -61,6 +67,7 @@ __all__ = [
     "Recommendation",
     "Store",
     "UnknownClipError",
+    "UnknownVersionError",
     "current_version",
     "file_facts",
     "list_versions",

@@ -104,7 +104,7 @@ class LocalStore(Store):
         os.rename(staging, self._root / str(version))
         _sync(self._root)  # the version must reach the disk before the name that points to it
 
-    def switch(self, version: int, expected: int | None) -> None:
+    def switch(self, version: int, expected: int | bytes | None) -> None:
         """Replaces CURRENT."""
         with self._turn():
             self.check_current(expected)

@@ -11,6 +11,17 @@ from components.published.errors import PublishedError
 #: The layout that this package reads and writes.
 FORMAT = 1
 
+#: What readers rely on.
+_KINDS: dict[str, tuple[Any, str]] = {
+    "version": (int, "a number"),
+    "parent": ((int, type(None)), "a number or null"),
+    "created": (str, "a text"),
+    "model_id": (str, "a text"),
+    "config": (dict, "an object"),
+    "metrics": (dict, "an object"),
+    "files": (dict, "an object"),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
@@ -53,7 +64,7 @@ def parse_manifest(content: bytes, location: str) -> Manifest:
     """
     try:
         facts = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PublishedError(f"{location}: expected JSON: {error}") from error
     found = facts.get("format") if isinstance(facts, dict) else None
     if found != FORMAT:
@@ -61,10 +72,25 @@ def parse_manifest(content: bytes, location: str) -> Manifest:
     names = [field.name for field in dataclasses.fields(Manifest)]
     if missing := [name for name in names if name not in facts]:
         raise PublishedError(f"{location}: expected {', '.join(missing)}")
-    for name in ("config", "metrics", "files"):
-        if not isinstance(facts[name], dict):
-            raise PublishedError(f"{location}: {name}: expected an object; got {facts[name]!r:.40}")
+    for name, (kind, expected) in _KINDS.items():
+        if not isinstance(facts[name], kind):
+            raise PublishedError(
+                f"{location}: {name}: expected {expected}; got {facts[name]!r:.40}"
+            )
+    for name, file in facts["files"].items():
+        if not _is_file_facts(file):
+            raise PublishedError(
+                f"{location}: files: {name}: expected bytes and sha256; got {file!r:.40}"
+            )
     return Manifest(**{name: facts[name] for name in names})
+
+
+def _is_file_facts(found: Any) -> bool:
+    return (
+        isinstance(found, dict)
+        and isinstance(found.get("bytes"), int)
+        and isinstance(found.get("sha256"), str)
+    )
 
 
 def file_facts(blocks: Iterable[bytes]) -> dict[str, Any]:

@@ -126,16 +126,10 @@ class ObjectStore(Store):
             with self._told(target := f"{version}/{name}"):
                 obstore.put(self._objects, target, staging / name)
 
-    def switch(self, version: int, expected: int | None) -> None:
+    def switch(self, version: int, expected: int | bytes | None) -> None:
         """Replaces CURRENT if it is the one that was read; notes what ceased to be live."""
-        try:
-            with self._told(CURRENT_FILE):
-                read = obstore.get(self._objects, CURRENT_FILE)
-                found, mode = self.parse_current(bytes(read.bytes())), _if_still(read.meta)
-        except FileNotFoundError:
-            found, mode = None, "create"
-        if found != expected:
-            raise self._conflict(found, expected)
+        content, mode = self._read_current()
+        self._compare(content, expected)
         self._delete([f"{version}/{_SUPERSEDED}"])
         try:
             with self._told(CURRENT_FILE):
@@ -156,6 +150,15 @@ class ObjectStore(Store):
             return False
         self._delete([item["path"] for item in objects])
         return True
+
+    def _read_current(self) -> tuple[bytes | None, Any]:
+        """Returns what CURRENT holds, and the mode of a PUT that replaces this and no other."""
+        try:
+            with self._told(CURRENT_FILE):
+                read = obstore.get(self._objects, CURRENT_FILE)
+                return bytes(read.bytes()), _if_still(read.meta)
+        except FileNotFoundError:
+            return None, "create"
 
     def _numbers(self) -> list[int]:
         """Returns all numbers in use, complete or not, rising."""

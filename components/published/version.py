@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import numbers
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -139,7 +140,9 @@ class Published:
 
         Raises:
           UnknownClipError: the version has no such clip, or no such class.
+          ValueError: k is below 1, or min_score is not a number.
         """
+        _check_limits(k, min_score)
         class_names = self.class_names()
         if clip_id not in class_names:
             raise UnknownClipError(self._unknown("clip_id", clip_id, class_names))
@@ -156,7 +159,7 @@ class Published:
         if exclude_group or (exclude_group is None and self.manifest.config.get("exclude_group")):
             allowed &= ~(np.array(library.groups) == (library.groups[query] or None))
         found = self._search(library, library.vectors[query], allowed, class_name, min_score)
-        return found[: k or self.manifest.config["k"]]
+        return found[: self.manifest.config.get("k") if k is None else k]
 
     def nearest(
         self,
@@ -176,8 +179,10 @@ class Published:
 
         Raises:
           UnknownClipError: the version has no such class.
-          ValueError: the vector has another length than the library's, or no direction.
+          ValueError: the vector has another length than the library's, or no direction; k is
+            below 1, or min_score is not a number.
         """
+        _check_limits(k, min_score)
         library = self.embeddings()
         allowed = np.ones(len(library.clip_ids), bool)
         return self._search(library, vector, allowed, class_name, min_score)[:k]
@@ -265,6 +270,13 @@ class Published:
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise PublishedError(f"{self._store.locate(path)}: cannot be read: {reason}") from error
+
+
+def _check_limits(k: int | None, min_score: float | None) -> None:
+    if k is not None and (not isinstance(k, numbers.Integral) or k < 1):
+        raise ValueError(f"k: expected 1 or more; got {k!r}")
+    if min_score is not None and np.isnan(min_score):
+        raise ValueError(f"min_score: expected a number; got {min_score!r}")
 
 
 def _cosines(vectors: np.ndarray, vector: np.ndarray) -> np.ndarray:

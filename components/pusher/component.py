@@ -68,8 +68,8 @@ class Pusher(base_component.BaseComponent):
           push_dir: where versions are published.
           live_version: the one that the candidate was held against, "" before the first; where
             another one is live by then, nothing is published.
-          keep_versions: how many of the newest are kept; the live one and those that are being read
-            always are.
+          keep_versions: how many are kept, besides the live one, its parent, and those that are
+            being read.
           settings: the run's settings, JSON, for the manifest.
           data_version: the source's fingerprint, for the manifest.
           run_fingerprint: digest of all that decides the result, for the manifest.

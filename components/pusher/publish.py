@@ -64,7 +64,8 @@ def publish(
       facts: for the manifest.
       live_version: the version that the candidate was held against; None for none. Where another
         one is live, a second run has published meanwhile, and this one does not.
-      keep_versions: how many are kept, besides the live one and those that are being read.
+      keep_versions: how many are kept, besides the live one, its parent, and those that are being
+        read.
       add_pages: writes what people look at into the folder; is given the staged version, whose
         tables can be read already.
       ask: is given the staged version, whole; raises if it does not answer as it should.

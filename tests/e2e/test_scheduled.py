@@ -5,6 +5,7 @@ The fixtures are one history, each run after the one before.
 
 import contextlib
 import json
+import shlex
 import shutil
 import sqlite3
 import zipfile
@@ -137,6 +138,8 @@ def test_of_two_runs_at_once_one_does_the_work(first):
     assert (told_by_busy["outcome"], told_by_busy["exit_code"]) == ("busy", 4)
     assert told_by_busy["version"] is None
     assert done.manifest["version"] == 1 and len(vectors(done)) == 30
+    (asking,) = (line for line in done.stdout.splitlines() if line.startswith("ask it"))
+    assert str(done.output_dir / "published") in shlex.split(asking)
     check_sound(done.output_dir)
 
 

@@ -5,6 +5,7 @@ import difflib
 import json
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import kfp
@@ -13,6 +14,7 @@ import pytest
 import yaml
 from tfx import version
 
+import kubeflow_runner
 from pipeline.config import PipelineConfig
 from pipeline.kubeflow import compile, lint, plan, settings
 from pipeline.planning import RunFacts
@@ -160,6 +162,22 @@ def test_what_only_a_local_run_can_have_is_refused(given, message):
     platform = settings.KubeflowConfig(image=configurations.IMAGE, pipeline_root="minio://b/root")
     with pytest.raises(ValueError, match=message):
         compile.compile_pipeline(PipelineConfig(**good | given), platform)
+
+
+def test_compile_writes_where_it_is_told(tmp_path, capsys):
+    """A link stays one, and what is no file takes the text."""
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "real.yaml")
+    os.mkfifo(tmp_path / "pipe")
+    options = "--image", "a/b:1", "--source", "s3://b/c.zip", "--output-dir", "s3://b/out"
+    with ThreadPoolExecutor(1) as threads:
+        piped = threads.submit((tmp_path / "pipe").read_text)
+        for name in ("link.yaml", "pipe"):
+            arguments = ["compile", "--out", str(tmp_path / name), *options]
+            assert kubeflow_runner.main(arguments) == 0
+            assert f"submit {tmp_path / name} --wait" in capsys.readouterr().out
+        assert piped.result(60) == (tmp_path / "real.yaml").read_text()
+    assert (tmp_path / "link.yaml").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.yaml", "pipe", "real.yaml"]
 
 
 def all_parameters(config, facts):

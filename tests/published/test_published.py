@@ -84,6 +84,26 @@ def test_vectors_without_an_answer_are_refused(vector, message, push_dir):
         published.open_published(push_dir).nearest(vector, 3)
 
 
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"k": 0}, "k: expected 1 or more; got 0"),
+        ({"k": -1}, "k: expected 1 or more; got -1"),
+        ({"k": 2.5}, "k: expected 1 or more; got 2.5"),
+        ({"k": 3, "min_score": float("nan")}, "min_score: expected a number; got nan"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(limits, message, push_dir):
+    """With and without conditions, and for vectors, bad limits are errors that name them."""
+    live = published.open_published(push_dir)
+    for conditions in ({}, {"class_name": "Rise"}):
+        with pytest.raises(ValueError, match=message):
+            live.recommend("v_Rise_g01_c01", **limits, **conditions)
+        with pytest.raises(ValueError, match=message):
+            live.nearest(np.ones(8), **limits, **conditions)
+    assert len(live.recommend("v_Rise_g01_c01", class_name="Fall")) == 3  # as the table
+
+
 def test_embeddings_are_those_of_the_file(push_dir):
     """All clips, sorted by id, with their classes and vectors."""
     rows = pq.read_table(push_dir / "1" / "embeddings.parquet").to_pylist()
@@ -165,6 +185,7 @@ def test_nothing_published(tmp_path):
         ("1/manifest.json", "[]", "expected format 1; got None"),
         ("1/manifest.json", '{"format": 2}', "expected format 1; got 2"),
         ("1/manifest.json", '{"format": 1}', "expected version, parent"),
+        pytest.param("1/manifest.json", "[" * 100_000, "expected JSON", id="deep"),
     ],
 )
 def test_broken_directories_are_told(name, content, message, push_dir):
@@ -180,6 +201,11 @@ def test_broken_directories_are_told(name, content, message, push_dir):
         ({"version": 3}, "expected version 1; got 3"),
         ({"files": ["model"]}, r"files: expected an object; got \['model'\]"),
         ({"config": None}, "config: expected an object; got None"),
+        ({"parent": "1"}, "parent: expected a number or null; got '1'"),
+        ({"created": None}, "created: expected a text; got None"),
+        ({"files": {"a": None}}, "files: a: expected bytes and sha256; got None"),
+        ({"files": {"a": {"bytes": "1", "sha256": ""}}}, "files: a: expected bytes and sha256"),
+        ({"files": {"a": {"bytes": 1}}}, r"files: a: expected .* got {'bytes': 1}"),
     ],
 )
 def test_manifests_that_cannot_be_are_told(change, message, push_dir):

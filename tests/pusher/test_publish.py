@@ -159,22 +159,22 @@ def test_writer_that_does_not_get_its_turn_says_so(tmp_path, monkeypatch):
 
 
 def test_old_versions_go_but_those_that_are_read(tmp_path):
-    """The newest stay, and the live one; one that is being read goes once it is closed."""
+    """The newest stay, the live one and the one before; one that is read goes once it is closed."""
     out = tmp_path / "out"
     inputs = make_inputs(tmp_path / "in")
-    for _ in range(4):
+    for _ in range(5):
         publish_next(out, **inputs)
     with published.open_published(out, 2) as read:
-        assert publish_next(out, keep_versions=2, **inputs) == 5
-        assert published.list_versions(out) == [2, 4, 5]
+        assert publish_next(out, keep_versions=1, **inputs) == 6
+        assert published.list_versions(out) == [2, 4, 5, 6]
         read.verify()
     published.rollback(out, 2)
     publish_next(out, keep_versions=1, **inputs)
-    assert published.list_versions(out) == [6]
+    assert published.list_versions(out) == [2, 6, 7]
     publish_next(out, keep_versions=1, **inputs)
-    assert published.list_versions(out) == [7]
-    with pytest.raises(published.PublishedError, match="there is no version 6 in"):
-        published.open_published(out, 6)
+    assert published.list_versions(out) == [6, 7, 8]
+    with pytest.raises(published.UnknownVersionError, match="there is no version 2 in"):
+        published.open_published(out, 2)
 
 
 @pytest.mark.parametrize("callback", ["add_pages", "ask"])
