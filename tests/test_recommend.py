@@ -24,7 +24,7 @@ QUICK = """
 import sys
 import recommend
 code = recommend.main(sys.argv[1:])
-heavy = {"tensorflow", "tfx", "keras", "cv2", "apache_beam"} & set(sys.modules)
+heavy = {"tensorflow", "tfx", "keras", "cv2", "apache_beam", "pandas"} & set(sys.modules)
 assert not heavy, heavy
 sys.exit(code)
 """

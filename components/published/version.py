@@ -251,7 +251,9 @@ class Published:
                 if not statistics or statistics.min <= clip_id <= statistics.max:
                     groups.append(group)
             table = file.read_row_groups(groups)
-        rows = table.filter(pc.equal(table["query_id"], clip_id)).to_pylist()
+        # Neither `equal` nor `Table.filter`: they import pandas, a third of an answer's time.
+        near = pc.filter(table, pc.match_substring(table["query_id"], clip_id)).to_pylist()
+        rows = (row for row in near if row["query_id"] == clip_id)
         return sorted(rows, key=lambda row: row["rank"])
 
     def _read(self, name: str, columns: list[str] | None = None) -> Any:
