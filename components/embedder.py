@@ -107,15 +107,22 @@ def model_id(model_dir: str) -> str:
 
 
 def directory_digest(folder: str) -> str:
-    """Returns a sha256 hex digest of all files below `folder`, names and contents."""
+    """Returns a sha256 hex digest of all files below `folder`, names and contents.
+
+    Raises:
+      FileNotFoundError: there are none.
+    """
     digest = hashlib.sha256()
+    nothing = digest.digest()
     for parent, folders, files in tf.io.gfile.walk(folder):
-        folders.sort()
+        folders.sort(key=lambda name: name.rstrip("/"))  # in a bucket they end in "/"
         for name in sorted(files):
             path = os.path.join(parent, name)
             digest.update(os.path.relpath(path, folder).encode() + b"\0")
             with tf.io.gfile.GFile(path, "rb") as file:
                 digest.update(file.read())
+    if digest.digest() == nothing:
+        raise FileNotFoundError(f"folder: expected files; there are none in {folder}")
     return digest.hexdigest()
 
 

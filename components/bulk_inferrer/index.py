@@ -6,6 +6,7 @@ queries of a cell go together, as one matrix product; so this is several times f
 IndexIVFFlat, which goes query by query. Unlike HNSW it is built the same way every time.
 """
 
+import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -103,5 +104,7 @@ def write_index(index: CellIndex, path: str) -> None:
 
 def read_index(path: str) -> CellIndex:
     """Reads what `write_index` wrote."""
-    with filesystems.open_input(path) as file, np.load(file) as arrays:
+    with filesystems.open_input(path) as file:
+        content = io.BytesIO(file.read())  # Arrow cannot seek to a file's end in gs://
+    with np.load(content) as arrays:
         return CellIndex(arrays["cell_of"], arrays["nearest_cells"])

@@ -62,8 +62,9 @@ def write_shard(path: str, temp_dir: str, examples: Iterable[bytes]) -> None:
     It is written to `temp_dir`, a folder on the same file system, and renamed: whoever reads
     the folder of `path` never sees half a shard, and two writers of one shard do no harm.
     """
-    tf.io.gfile.makedirs(temp_dir)
-    tf.io.gfile.makedirs(posixpath.dirname(path))
+    if "://" not in path:  # buckets have no folders
+        tf.io.gfile.makedirs(temp_dir)
+        tf.io.gfile.makedirs(posixpath.dirname(path))
     temp_path = posixpath.join(temp_dir, f"{posixpath.basename(path)}-{uuid.uuid4().hex}")
     with tf.io.TFRecordWriter(temp_path) as writer:
         for example in examples:

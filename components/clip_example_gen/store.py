@@ -96,7 +96,8 @@ class ClipStore:
 
     def write(self, clips: Iterable[StoredClip]) -> Iterator[StoredClip]:
         """Yields `clips`, sorted by clip_id; they are a part when the last one is yielded."""
-        self._filesystem.create_dir(self._root, recursive=True)
+        if isinstance(self._filesystem, pyarrow.fs.LocalFileSystem):  # buckets have no folders
+            self._filesystem.create_dir(self._root, recursive=True)
         partial = f"{self._root}/.{uuid.uuid4().hex}"
         keys = []
         try:

@@ -63,7 +63,8 @@ class CheckpointStore:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Replaces the checkpoint; whoever is killed while saving leaves the one before."""
-        self._filesystem.create_dir(self._root, recursive=True)
+        if isinstance(self._filesystem, pyarrow.fs.LocalFileSystem):  # buckets have no folders
+            self._filesystem.create_dir(self._root, recursive=True)
         partial = f"{self._root}/.{uuid.uuid4().hex}"
         try:
             with self._filesystem.open_output_stream(partial) as file:

@@ -104,12 +104,10 @@ def _check(config: PipelineConfig, platform: KubeflowConfig) -> None:
     if config.on_finish:
         raise ValueError("on_finish: expected none, as it is for local runs; got a command")
     check_places(config.source, config.push_dir)
-    if beam_options.runs_elsewhere(config.beam_args) and platform.pipeline_root.startswith(
-        "minio://"
-    ):
+    root = platform.pipeline_root
+    if beam_options.runs_elsewhere(config.beam_args) and root and not root.startswith("gs://"):
         raise ValueError(
-            "pipeline_root: expected s3:// or gs://, which Beam's workers elsewhere can see; "
-            f"got {platform.pipeline_root}"
+            f"pipeline_root: expected gs://, for Beam's workers elsewhere to see; got {root}"
         )
 
 

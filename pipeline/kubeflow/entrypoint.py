@@ -12,10 +12,13 @@ backend/src/v2/component/launcher_v2.go, 2.0 to 2.17):
 - in what it reads back, a null is an error.
 
 Where Beam runs elsewhere, its workers cannot see the container's folders: stages that run on Beam
-keep their gs:// and s3:// URIs, for temporary files, too.
+keep their gs:// URIs, for temporary files, too; TensorFlow has no filesystem for the others.
+TensorFlow marks folders in a bucket by empty objects, "examples/". They are removed: the next
+stage's launcher would make files of them, and then fail at what lies in these folders.
 """
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -65,6 +68,9 @@ def main(argv: list[str] | None = None) -> None:
     args.json_serialized_invocation_args = json.dumps(executor_input)
     args.json_serialized_inputs_spec_args = json.dumps(spec)
     kubeflow_v2_run_executor.main((args, beam_args))
+    if remote:
+        for place in places:
+            remove_folder_marks(place)
     with fileio.open(executor_input["outputs"]["outputFile"]) as file:
         said = json.load(file)
     output_file.parent.mkdir(parents=True, exist_ok=True)
@@ -123,11 +129,18 @@ def to_uri(path: str) -> str:
 
 def check_remote(uri: str) -> str:
     """Returns the URI; ValueError where Beam's workers elsewhere cannot see it."""
-    if not uri.startswith(("gs://", "s3://")):
-        raise ValueError(
-            f"expected a URI of gs:// or s3:// for Beam's workers elsewhere; got {uri!r}"
-        )
+    if not uri.startswith("gs://"):
+        raise ValueError(f"expected a URI of gs:// for Beam's workers elsewhere; got {uri!r}")
     return uri
+
+
+def remove_folder_marks(uri: str) -> None:
+    """Removes the empty objects that stand for folders of an artifact, if it has any."""
+    from tfx.dsl.io import fileio
+
+    for folder in [folder for folder, _, _ in fileio.walk(uri)]:
+        with contextlib.suppress(fileio.NotFoundError):
+            fileio.remove(f"{folder.rstrip('/')}/")
 
 
 def _if_uri(locate: Callable[[str], str]) -> Callable[[str], str]:

@@ -29,7 +29,7 @@ CONFIGURATIONS: dict[str, tuple[dict, dict]] = {
             )
         },
         {
-            "pipeline_root": "s3://bucket/kubeflow",
+            "pipeline_root": "gs://bucket/kubeflow",
             "secrets": ("s3:id=AWS_ACCESS_KEY_ID", "s3:key=AWS_SECRET_ACCESS_KEY"),
             "env_vars": ("AWS_ENDPOINT_URL=http://minio.kubeflow:9000",),
         },

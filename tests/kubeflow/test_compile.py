@@ -153,7 +153,7 @@ def test_texts_like_numbers_stay_texts(text):
         ({"on_finish": "mail me"}, "on_finish: expected none"),
         ({"source": ""}, "source: expected one"),
         ({"push_dir": "output/published"}, "push_dir: expected s3:// or gs://.*output/published"),
-        ({"beam_args": ("--runner=FlinkRunner",)}, "pipeline_root: expected s3:// or gs://"),
+        ({"beam_args": ("--runner=FlinkRunner",)}, "pipeline_root: expected gs://.*got minio"),
     ],
 )
 def test_what_only_a_local_run_can_have_is_refused(given, message):

@@ -90,7 +90,8 @@ def test_uris_and_back(uri):
     [
         (entrypoint.to_path, "oci://b/model", "expected a URI of minio://, s3://, gs://; got 'oci"),
         (entrypoint.to_path, "/data/model", "expected a URI of minio://, s3://, gs://; got '/data"),
-        (entrypoint.check_remote, "minio://b/model", "gs:// or s3:// for Beam's workers elsewhere"),
+        (entrypoint.check_remote, "minio://b/model", "expected a URI of gs:// for Beam's workers"),
+        (entrypoint.check_remote, "s3://b/model", "expected a URI of gs:// for Beam's workers"),
     ],
 )
 def test_what_cannot_be_mapped_is_named(locate, uri, message):
