@@ -40,22 +40,31 @@ def open_input(path: str) -> pa.NativeFile:
     return filesystem.open_input_file(inner)
 
 
-@contextlib.contextmanager
-def open_output(path: str) -> Iterator[pa.NativeFile]:
+def open_output(path: str) -> contextlib.AbstractContextManager[pa.NativeFile]:
     """Opens a file to write, which appears under `path` when all is written, or not at all."""
-    filesystem, inner = open_filesystem(path)
-    folder, name = os.path.split(inner)
+    return open_output_in(*open_filesystem(path))
+
+
+@contextlib.contextmanager
+def open_output_in(filesystem: pyarrow.fs.FileSystem, path: str) -> Iterator[pa.NativeFile]:
+    """As `open_output`; the path is one in the filesystem."""
+    folder, name = os.path.split(path)
     partial = f"{folder}/.{name}-{uuid.uuid4().hex}"
-    if isinstance(filesystem, pyarrow.fs.LocalFileSystem):  # buckets have no folders
-        filesystem.create_dir(folder, recursive=True)
+    make_folder(filesystem, folder)
     try:
         with filesystem.open_output_stream(partial) as file:
             yield file
-        filesystem.move(partial, inner)
+        filesystem.move(partial, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             filesystem.delete_file(partial)
         raise
+
+
+def make_folder(filesystem: pyarrow.fs.FileSystem, path: str) -> None:
+    """Makes a folder, and those above it; buckets have none, and may not be asked for any."""
+    if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+        filesystem.create_dir(path, recursive=True)
 
 
 def list_files(folder: str, suffix: str) -> list[str]:

@@ -96,8 +96,7 @@ class ClipStore:
 
     def write(self, clips: Iterable[StoredClip]) -> Iterator[StoredClip]:
         """Yields `clips`, sorted by clip_id; they are a part when the last one is yielded."""
-        if isinstance(self._filesystem, pyarrow.fs.LocalFileSystem):  # buckets have no folders
-            self._filesystem.create_dir(self._root, recursive=True)
+        filesystems.make_folder(self._filesystem, self._root)
         partial = f"{self._root}/.{uuid.uuid4().hex}"
         keys = []
         try:

@@ -1,10 +1,8 @@
 """Checkpoints of a training: what it needs to go on as if it had never been killed."""
 
-import contextlib
 import datetime
 import json
 import logging
-import uuid
 import zipfile
 from typing import Any, NamedTuple
 
@@ -63,17 +61,8 @@ class CheckpointStore:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Replaces the checkpoint; whoever is killed while saving leaves the one before."""
-        if isinstance(self._filesystem, pyarrow.fs.LocalFileSystem):  # buckets have no folders
-            self._filesystem.create_dir(self._root, recursive=True)
-        partial = f"{self._root}/.{uuid.uuid4().hex}"
-        try:
-            with self._filesystem.open_output_stream(partial) as file:
-                file.write(weights.pack(_to_arrays(checkpoint)))
-            self._filesystem.move(partial, self._path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                self._filesystem.delete_file(partial)
-            raise
+        with filesystems.open_output_in(self._filesystem, self._path) as file:
+            file.write(weights.pack(_to_arrays(checkpoint)))
 
     def clear(self) -> None:
         """Removes the checkpoint, and what trainings that nobody resumed left long ago."""
