@@ -12,7 +12,7 @@ from components import embedder
 from tests.gcs_server import BUCKET, GcsServer
 
 ROOT = Path(__file__).resolve().parent.parent
-PLACE = f"gs://{BUCKET}/root/examples"
+PLACE = f"gs://{BUCKET}/run/examples"
 
 
 @pytest.fixture
@@ -74,12 +74,12 @@ said = [len(clips.index()), [example.decode() for example in read]]
     )
     assert said == [1, ["one", "two"]]
     shard, part = sorted(server.objects)
-    assert shard == "root/examples/Split-train/data" and part.endswith(".parquet")
+    assert shard == "run/examples/Split-train/data" and part.endswith(".parquet")
 
 
 def test_marks_of_folders_are_removed(server):
     """TensorFlow's marks go, at every depth, and files stay; where there is nothing, nothing is."""
-    server.put("root/examples2/", b"", {})
+    server.put("run/examples2/", b"", {})
     said = run(
         server,
         f"""
@@ -90,11 +90,11 @@ with tf.io.gfile.GFile("{PLACE}/Split-train/data", "w") as file:
     file.write("content")
 said = sorted(tf.io.gfile.listdir("{PLACE}/Split-train"))
 entrypoint.remove_folder_marks("{PLACE}")
-entrypoint.remove_folder_marks("gs://{BUCKET}/root/nothing")
+entrypoint.remove_folder_marks("gs://{BUCKET}/run/nothing")
 """,
     )
     assert said == ["data", "empty/"]
-    assert sorted(server.objects) == ["root/examples/Split-train/data", "root/examples2/"]
+    assert sorted(server.objects) == ["run/examples/Split-train/data", "run/examples2/"]
 
 
 def test_an_index_is_read_back(server):
