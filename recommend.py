@@ -224,25 +224,23 @@ def _recommend_for_videos(
 
 
 def _videos(paths: list[str]) -> Iterator[str]:
-    """Yields the files, and those below folders that are videos by their names."""
+    """Yields the files, and of folders what a pipeline with the folder as its source would take."""
+    from components.clip_example_gen import listing
+
     for path in map(Path, paths):
         if not path.exists():
             raise ValueError(f"--video: expected a file or folder; there is none at {path}")
         if not path.is_dir():
             yield str(path)
             continue
-        found = sorted(below for below in path.rglob("*") if _is_video(below, path))
+        found = sorted(
+            below
+            for below in path.rglob("*")
+            if listing.is_video(str(below.relative_to(path))) and below.is_file()
+        )
         if not found:
             raise ValueError(f"--video: expected videos in {path}; there are none")
         yield from map(str, found)
-
-
-def _is_video(path: Path, folder: Path) -> bool:
-    """Tells whether a pipeline with the folder as its source would take this for a clip."""
-    from components.clip_example_gen import listing
-
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
-    return path.suffix.lower() in listing.VIDEO_SUFFIXES and not hidden and path.is_file()
 
 
 def _examples(videos: list[str], config: dict[str, Any], bad: dict[str, str]) -> Iterator[bytes]:

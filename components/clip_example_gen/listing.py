@@ -96,7 +96,7 @@ def list_clips(source: str, entries: Iterable[Entry]) -> Listing:
     Raises:
       SourceError: there is no clip.
     """
-    videos = [entry for entry in entries if _is_video(entry.member)]
+    videos = [entry for entry in entries if is_video(entry.member)]
     # Of a name that is there twice the last is taken, as any unzip does.
     last = {entry.member: index for index, entry in enumerate(videos)}
     rejects: list[Reject] = []
@@ -131,7 +131,8 @@ def fingerprint(refs: Iterable[ClipRef]) -> str:
     return hashlib.sha256(json.dumps(sorted(ref.key() for ref in refs)).encode()).hexdigest()
 
 
-def _is_video(member: str) -> bool:
+def is_video(member: str) -> bool:
+    """Tells whether a file of a source is taken for a video, by its path in the source."""
     path = PurePosixPath(member)
     hidden = any(
         part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts
